@@ -1,0 +1,59 @@
+package builder
+
+import (
+	"fmt"
+
+	"github.com/hotgo/hotgo/pkg/internal/abi"
+)
+
+// Diagnostic is one message about the user's own file.
+type Diagnostic struct {
+	File    string // absolute
+	Line    int
+	Col     int
+	Message string
+}
+
+// BuildError says that sources do not build.
+type BuildError struct {
+	Plugin      string // or the host's package
+	Diagnostics []Diagnostic
+	Output      string // what the go command printed, with fresh identities taken out
+	Err         error
+}
+
+// Error gives the first diagnostic and how many there are.
+func (e *BuildError) Error() string {
+	switch {
+	case len(e.Diagnostics) == 1:
+		d := e.Diagnostics[0]
+		return fmt.Sprintf("%s:%d:%d: %s", d.File, d.Line, d.Col, d.Message)
+	case len(e.Diagnostics) > 1:
+		d := e.Diagnostics[0]
+		return fmt.Sprintf("%s:%d:%d: %s (and %d more)", d.File, d.Line, d.Col, d.Message, len(e.Diagnostics)-1)
+	case e.Output != "":
+		return e.Output
+	}
+	return fmt.Sprintf("build %s: %v", e.Plugin, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *BuildError) Unwrap() error { return e.Err }
+
+// ConflictError says that what was asked for cannot fit the host: another Go
+// release, another flag. Nothing was built.
+type ConflictError struct {
+	Message  string
+	Evidence []abi.Mismatch
+	Limit    string // who sets the limit
+	Next     string // the command to run
+}
+
+// Error gives the message.
+func (e *ConflictError) Error() string { return e.Message }
+
+// ChangedError says that a source file changed while it was being built.
+type ChangedError struct{ File string }
+
+// Error names the file.
+func (e *ChangedError) Error() string { return e.File + " changed during the build" }

@@ -1,0 +1,47 @@
+// Package artifact gives a built plugin its manifest, name and digest.
+package artifact
+
+import "time"
+
+// Section is the ELF section that holds the manifest, as JSON.
+const Section = ".hotgo.manifest"
+
+// Version is the value of [Manifest.V].
+const Version = 1
+
+// Manifest says what an artifact is and what it was built from. It explains;
+// it proves nothing: a host checks the ELF file itself.
+type Manifest struct {
+	V          int               `json:"v"`
+	Plugin     string            `json:"plugin"`
+	Key        string            `json:"key"`     // 64 hex digits
+	Payload    string            `json:"payload"` // "sha256:…" of the file before the manifest was added
+	Package    string            `json:"package"` // the user's import path
+	PluginPath string            `json:"plugin_path"`
+	GoVersion  string            `json:"go_version"`
+	GOOS       string            `json:"goos"`
+	GOARCH     string            `json:"goarch"`
+	Flags      map[string]string `json:"flags,omitempty"`
+	Link       string            `json:"link"`               // "full" or "thin"
+	Reason     string            `json:"reason,omitempty"`   // why not thin
+	Private    map[string]string `json:"private,omitempty"`  // user's import path -> fresh one
+	Packages   map[string]string `json:"packages,omitempty"` // import path -> package hash, hex
+	Symbols    []Symbol          `json:"symbols,omitempty"`
+	Sources    []Source          `json:"sources,omitempty"`
+	Modules    map[string]string `json:"modules,omitempty"` // module path -> version
+	Tool       string            `json:"tool"`
+	Built      time.Time         `json:"built"` // SOURCE_DATE_EPOCH, where set
+}
+
+// Symbol is an exported function or variable of the plugin.
+type Symbol struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"` // "func" or "var"
+	Type string `json:"type"` // as package typename writes it, under the user's import paths
+}
+
+// Source is a file that the artifact was built from.
+type Source struct {
+	Path   string `json:"path"` // import path and file name
+	SHA256 string `json:"sha256"`
+}

@@ -1,0 +1,101 @@
+// Package control speaks to hosts: the wire types of the control socket and
+// a client for it.
+//
+// It is small on purpose. Nothing in its closure imports "plugin", so a tool
+// that only pushes artifacts builds with CGO_ENABLED=0.
+package control
+
+import "time"
+
+// EventVersion is the value of [Event.V]. A field may be added without
+// raising it; a field that changes its meaning or goes away raises it.
+const EventVersion = 1
+
+// Kind says what an [Event] reports.
+type Kind string
+
+// The kinds of events, in the order in which one edit produces them.
+const (
+	KindStarted    Kind = "started"     // a watch began, or a host came up
+	KindDetected   Kind = "detected"    // files changed
+	KindBuilt      Kind = "built"       // an artifact is ready
+	KindVerified   Kind = "verified"    // the preflight found nothing
+	KindLoaded     Kind = "loaded"      // a generation is live
+	KindUnchanged  Kind = "unchanged"   // nothing to load
+	KindRestart    Kind = "restart"     // the change needs a new process
+	KindRestarted  Kind = "restarted"   // the host was started again
+	KindFailed     Kind = "failed"      // the old code keeps running
+	KindRolledBack Kind = "rolled-back" // an earlier generation is live again
+	KindRetired    Kind = "retired"     // HotStop of an old generation returned
+	KindHostGone   Kind = "host-gone"   // a host ended or cannot be reached
+	KindNote       Kind = "note"        // something worth knowing; nothing changed
+)
+
+// Verdict is what hotgo decided for an edit.
+type Verdict string
+
+// The verdicts.
+const (
+	Patched         Verdict = "patched"
+	Swapped         Verdict = "swapped"
+	Unchanged       Verdict = "unchanged"
+	RestartRequired Verdict = "restart-required"
+	Failed          Verdict = "failed"
+)
+
+// Event is one step in the life of a change. `hotgo watch -o json` prints one
+// a line and GET /v1/events streams them. Fields that do not apply are absent.
+type Event struct {
+	V             int          `json:"v"`
+	Time          time.Time    `json:"time"`
+	Event         Kind         `json:"event"`
+	Host          string       `json:"host,omitempty"` // the host's name
+	PID           int          `json:"pid,omitempty"`  // the host's process id
+	Plugin        string       `json:"plugin,omitempty"`
+	Verdict       Verdict      `json:"verdict,omitempty"`
+	Generation    int          `json:"generation,omitempty"`
+	Key           string       `json:"key,omitempty"`
+	Digest        string       `json:"digest,omitempty"` // "sha256:" and 64 hex digits
+	Artifact      string       `json:"artifact,omitempty"`
+	ArtifactBytes int64        `json:"artifact_bytes,omitempty"`
+	Link          string       `json:"link,omitempty"` // "thin" or "full"
+	Functions     []string     `json:"functions,omitempty"`
+	Files         []string     `json:"files,omitempty"`     // what changed, for "detected"
+	PhasesMS      *Phases      `json:"phases_ms,omitempty"` // milliseconds
+	TotalMS       float64      `json:"total_ms,omitempty"`  // last file event to new code answering
+	Code          string       `json:"code,omitempty"`      // HG0001 or an [Error] code
+	Reason        string       `json:"reason,omitempty"`
+	Evidence      []Evidence   `json:"evidence,omitempty"`
+	Next          string       `json:"next,omitempty"` // the command to run
+	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
+	Caller        *Caller      `json:"caller,omitempty"` // who asked, where the socket knows
+}
+
+// Phases splits an event's time. Every figure is in milliseconds; a phase that
+// did not run is absent.
+type Phases struct {
+	Detect  float64 `json:"detect,omitempty"`
+	Plan    float64 `json:"plan,omitempty"`
+	Compile float64 `json:"compile,omitempty"`
+	Link    float64 `json:"link,omitempty"`
+	Verify  float64 `json:"verify,omitempty"`
+	Load    float64 `json:"load,omitempty"`
+	Health  float64 `json:"health,omitempty"` // HotStart and HotHealth
+	Switch  float64 `json:"switch,omitempty"`
+	State   float64 `json:"state,omitempty"`
+}
+
+// Diagnostic is one message of the compiler about the user's own file.
+type Diagnostic struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Col     int    `json:"col,omitempty"`
+	Message string `json:"message"`
+}
+
+// Caller is the process behind a connection to the control socket.
+type Caller struct {
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+	PID int `json:"pid"`
+}

@@ -1,0 +1,86 @@
+package control
+
+import "time"
+
+// Status is the answer of GET /v1/status.
+type Status struct {
+	V          int               `json:"v"`
+	Name       string            `json:"name"`
+	PID        int               `json:"pid"`
+	Socket     string            `json:"socket,omitempty"`
+	Executable string            `json:"executable"`
+	Package    string            `json:"package"` // import path of the host's main package
+	GoVersion  string            `json:"go_version"`
+	GOOS       string            `json:"goos"`
+	GOARCH     string            `json:"goarch"`
+	BuildID    string            `json:"build_id"`
+	Flags      map[string]string `json:"flags"` // build settings that an artifact has to match
+	Started    time.Time         `json:"started"`
+	Plugins    []Plugin          `json:"plugins"`
+	Memory     Memory            `json:"memory"`
+}
+
+// Plugin is one plugin of a host: bound, loaded, or both.
+type Plugin struct {
+	Name        string       `json:"name"`
+	Live        int          `json:"live"` // generation that serves; 0 is the built-in
+	Symbols     []Symbol     `json:"symbols,omitempty"`
+	Generations []Generation `json:"generations,omitempty"`
+}
+
+// Symbol is what the host bound.
+type Symbol struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"`
+	Builtin bool   `json:"builtin"` // the host has its own implementation
+}
+
+// State is where a generation stands.
+type State string
+
+// The states of a generation.
+const (
+	StateLive    State = "live"
+	StateRetired State = "retired"
+	StateFailed  State = "failed" // opened, then refused; its code stays mapped
+)
+
+// Generation is one loaded version of a plugin.
+type Generation struct {
+	Generation    int       `json:"generation"`
+	State         State     `json:"state"`
+	Key           string    `json:"key"`
+	Digest        string    `json:"digest"`
+	Link          string    `json:"link,omitempty"`
+	Loaded        time.Time `json:"loaded"`
+	ArtifactBytes int64     `json:"artifact_bytes"`
+	MappedBytes   int64     `json:"mapped_bytes"`   // address space; Go never unmaps it
+	ResidentBytes int64     `json:"resident_bytes"` // of that, in memory now
+}
+
+// Memory sums up what loads have cost the host.
+type Memory struct {
+	MappedBytes   int64 `json:"mapped_bytes"`
+	ResidentBytes int64 `json:"resident_bytes"`
+	RSSBytes      int64 `json:"rss_bytes"` // of the whole process
+}
+
+// LoadRequest is the JSON form of POST /v1/load, for a file that host and
+// caller both see. The host copies the file, then compares the digest.
+type LoadRequest struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest"`
+}
+
+// RollbackRequest is the body of POST /v1/rollback. Without To the newest
+// healthy generation before the live one is taken; 0 is the built-in.
+type RollbackRequest struct {
+	Plugin string `json:"plugin"`
+	To     *int   `json:"to,omitempty"`
+}
+
+// History is the answer of GET /v1/history, oldest first.
+type History struct {
+	V      int     `json:"v"`
+	Events []Event `json:"events"`
+}
