@@ -1,0 +1,237 @@
+package abi
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Compare lists everything that keeps artifact from being loaded into host;
+// an empty answer means that it fits. proc is what the process has loaded
+// since it started, or nil for nothing.
+//
+// The order is that of [MismatchKind]. What differs at the bottom comes first:
+// where not even the machine or the Go release is the same, hashes say nothing
+// and are left out. Causes come before their effects: settings and module
+// versions that explain differing hashes precede them, and stay out where all
+// hashes agree, for then they made no difference. [Headline] picks what to
+// show to people.
+//
+// Host and artifact are only read.
+func Compare(host, artifact *Fingerprint, proc *Process) []Mismatch {
+	if proc == nil {
+		proc = &Process{}
+	}
+	c := comparison{host: host, artifact: artifact, proc: proc}
+	c.file()
+	c.platform()
+	comparable := c.release()
+	c.hostLoads()
+	if comparable {
+		c.hashes()
+	} else if len(c.found) > 0 {
+		c.differingFlags()
+		all := map[string]bool{}
+		for _, m := range c.artifact.Modules {
+			all[m.Path] = true
+		}
+		c.differingModules(all)
+	}
+	c.hardFlags()
+	c.pluginPath()
+	c.poisoned()
+	slices.SortStableFunc(c.found, func(a, b Mismatch) int { return cmp.Compare(a.Kind, b.Kind) })
+	return c.found
+}
+
+// comparison collects the mismatches of one call.
+type comparison struct {
+	host, artifact *Fingerprint
+	proc           *Process
+	found          []Mismatch
+}
+
+func (c *comparison) add(m Mismatch) { c.found = append(c.found, m) }
+
+// file: the runtime throws on anything that is not a plugin.
+func (c *comparison) file() {
+	if err := c.artifact.RequirePlugin(); err != nil {
+		c.add(Mismatch{
+			Kind: MismatchFile, What: "build mode", Host: Plugin.String(), Artifact: c.artifact.kindDetail(),
+			Limit: limitRuntime, Hint: "only go build -buildmode=plugin makes files that a host can load",
+		})
+	}
+}
+
+// platform: machine, word size, C library and processor.
+func (c *comparison) platform() {
+	h, a := c.host, c.artifact
+	differ := func(what, host, artifact, limit, hint string) {
+		if host != artifact && host != "" && artifact != "" {
+			c.add(Mismatch{
+				Kind: MismatchPlatform, What: what, Host: host, Artifact: artifact,
+				Rule: "HG0091", Limit: limit, Hint: hint,
+			})
+		}
+	}
+	differ("machine", h.Machine, a.Machine, limitLoader, "")
+	differ("class", h.Class, a.Class, limitLoader, "")
+	differ("GOOS", h.Settings["GOOS"], a.Settings["GOOS"], limitLoader, "")
+	differ("C library", libc(h.Needed), libc(a.Needed), limitLoader, "build on a machine with the host's C library")
+	c.processor()
+}
+
+// processor compares the instruction set level. Package hashes do not cover
+// it: such an artifact loads, and dies of SIGILL whenever it gets to the first
+// instruction that the processor lacks.
+func (c *comparison) processor() {
+	if c.host.Machine != c.artifact.Machine {
+		return
+	}
+	key := processorSetting(c.artifact.Machine)
+	host, want := c.host.Settings[key], c.artifact.Settings[key]
+	if want == "" || want == host {
+		return
+	}
+	has := host
+	if c.artifact.Machine == "amd64" {
+		// Levels are ordered: a lower one always runs.
+		if c.proc.CPU > has {
+			has = c.proc.CPU
+		}
+		if want <= has {
+			return
+		}
+	}
+	c.add(Mismatch{
+		Kind: MismatchPlatform, What: key, Host: has, Artifact: want,
+		Rule: "HG0091", Limit: limitCPU, Hint: "build with " + key + "=" + host,
+	})
+}
+
+// processorSetting names the build setting for the instruction set of a
+// machine: GOAMD64, GOARM64, GOPPC64, …
+func processorSetting(machine string) string {
+	return "GO" + strings.ToUpper(strings.TrimSuffix(machine, "le"))
+}
+
+// release compares the Go release, and reports whether hashes can be compared
+// at all. Another release lays out moduledata differently; reading one with
+// the other's layout crashes before the runtime can tell.
+func (c *comparison) release() bool {
+	if c.host.GoVersion != c.artifact.GoVersion {
+		hint := "build with GOTOOLCHAIN=" + toolchain(c.host.GoVersion)
+		if toolchain(c.host.GoVersion) == toolchain(c.artifact.GoVersion) {
+			hint = "build with the host's GOEXPERIMENT" // "go1.26.8 X:name"
+		}
+		c.add(Mismatch{
+			Kind: MismatchGo, What: "go version", Host: c.host.GoVersion, Artifact: c.artifact.GoVersion,
+			Rule: "HG0091", Limit: limitRuntime, Hint: hint,
+		})
+	}
+	return !slices.ContainsFunc(c.found, func(m Mismatch) bool {
+		return m.Kind == MismatchGo || m.Kind == MismatchFile ||
+			m.Kind == MismatchPlatform && m.Limit == limitLoader
+	})
+}
+
+// toolchain gives a Go release without the experiments that follow it.
+func toolchain(version string) string {
+	name, _, _ := strings.Cut(version, " ")
+	return name
+}
+
+// hostLoads: a program can load plugins only if it was linked dynamically, with
+// cgo, and with package plugin in it, for that makes the linker export symbols.
+func (c *comparison) hostLoads() {
+	add := func(host, hint string) {
+		c.add(Mismatch{Kind: MismatchHost, What: "host", Host: host, Artifact: "needs a host that can load plugins", Limit: limitRuntime, Hint: hint})
+	}
+	h := c.host
+	switch {
+	case h.Kind != Executable:
+		add("not a program: "+h.kindDetail(), "")
+	case h.Settings["CGO_ENABLED"] == "0":
+		add("built with CGO_ENABLED=0", "build the host with CGO_ENABLED=1 and a C compiler")
+	case h.Interp == "":
+		add("statically linked", "build the host without -static")
+	case len(h.Packages) == 0:
+		add("exports no package hashes", `import "plugin", directly or through hotgo's reloader, in the host`)
+	}
+}
+
+// hashes compares each package of the artifact with whoever defined it first:
+// the host, else the earliest artifact. The runtime does the same and stops at
+// the first difference.
+func (c *comparison) hashes() {
+	var differ []rankedMismatch
+	againstHost := false
+	twoVersions := map[string]bool{} // packages whose module has two
+	for _, pkg := range slices.Sorted(maps.Keys(c.artifact.Packages)) {
+		hash := c.artifact.Packages[pkg]
+		first, ok := c.firstDefiner(pkg)
+		if !ok || first.hash == hash {
+			continue
+		}
+		m := c.explainPackage(pkg, hash, first)
+		differ = append(differ, m)
+		againstHost = againstHost || first.fp == c.host
+		twoVersions[pkg] = m.rank == rankModule
+	}
+	if againstHost {
+		c.differingFlags()
+	}
+	c.differingModules(twoVersions)
+	slices.SortStableFunc(differ, func(a, b rankedMismatch) int { return cmp.Compare(a.rank, b.rank) })
+	for _, m := range differ {
+		c.add(m.Mismatch)
+	}
+}
+
+// firstDefiner tells whose copy of a package is the one in use.
+func (c *comparison) firstDefiner(pkg string) (definer, bool) {
+	if hash, ok := c.host.Packages[pkg]; ok {
+		return definer{hash: hash, fp: c.host}, true
+	}
+	d, ok := c.proc.packages[pkg]
+	return d, ok
+}
+
+// pluginPath: the runtime refuses a path that is taken ("plugin already
+// loaded"), after it has mapped the file.
+func (c *comparison) pluginPath() {
+	path := c.artifact.PluginPath
+	if by, ok := c.proc.paths[path]; ok && path != "" {
+		c.add(Mismatch{
+			Kind: MismatchPath, What: "plugin path", Host: "taken by " + by, Artifact: path,
+			Limit: limitRuntime, Hint: "a process can load a plugin path once, and never again, even where that load failed",
+		})
+	}
+}
+
+// poisoned: see Process.AddStuck.
+func (c *comparison) poisoned() {
+	for _, pkg := range slices.Sorted(maps.Keys(c.artifact.Packages)) {
+		by, ok := c.proc.poisoned[pkg]
+		if _, ours := c.host.Packages[pkg]; !ok || ours {
+			continue
+		}
+		c.add(Mismatch{
+			Kind: MismatchPoisoned, What: pkg, Host: "left half initialised by " + by, Artifact: "contains it",
+			Limit: limitRuntime, Hint: "restart the host: the runtime would end the process",
+		})
+	}
+}
+
+// KnownIssue gives one sentence on what is wrong with plugins in that Go
+// release, or "".
+func KnownIssue(goVersion string) string {
+	switch toolchain(goVersion) {
+	case "go1.27.0", "go1.27", "go1.27.1":
+		// https://go.dev/issue/81303
+		return fmt.Sprintf("%s can corrupt types of the standard library when a process loads several plugins (go.dev/issue/81303)", toolchain(goVersion))
+	}
+	return ""
+}
