@@ -8,10 +8,16 @@ package builder
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
+	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/internal/store"
 )
 
 // Options configure a Builder. The zero value builds the module of the current
@@ -25,6 +31,7 @@ type Options struct {
 	Race    *bool             // nil follows the host
 	Link    string            // "auto", "thin" or "full"; "" is auto
 	LDFlags string            // for the go command's link step; "" is "-s -w"
+	Salt    string            // goes into every key: a new value gives the same sources a new identity
 	Env     []string          // of the go command; nil is os.Environ()
 	Tool    string            // hotgo's own version, for the manifest
 	Logger  *slog.Logger      // nil is silent
@@ -46,102 +53,109 @@ type Plugin struct {
 	Command    bool   // package main
 }
 
-// Plan is what building one plugin will do. It is a value: nothing has been
-// compiled yet.
-type Plan struct {
-	Plugin  Plugin
-	Host    Host
-	Key     string    // 64 hex digits
-	Link    string    // "full" or "thin"
-	Reason  string    // why not thin, where it is not
-	Private []string  // import paths that get a fresh identity
-	Flags   []string  // of the go command, such as -trimpath
-	Cached  *Artifact // the store's artifact with this key, or nil
-
-	// unexported: what Build needs
-	work *work
-}
-
-// Snapshot is the source tree at one moment, as it concerns a host.
-type Snapshot struct {
-	Plans       []*Plan          // in the order asked for; nil where Errors has the plugin's name
-	Errors      map[string]error // plugin name -> why it has no plan (*BuildError, *ConflictError, …)
-	WatchDirs   []string         // absolute; every directory whose files the builds read
-	WatchFiles  []string         // absolute; files outside them: go.mod, go.sum, go.work
-	HostChanges []HostChange     // what changed in the host since it was built, where that is known
-}
-
-// HostChange is a package of the running host whose source is no longer what
-// the host was built from: no plugin can carry it.
-type HostChange struct {
-	ImportPath string
-	Files      []string // absolute
-	Shared     bool     // plugins use it too (HG0090); otherwise only the host does
-}
+// Manifest says what an artifact is and what it was built from.
+type Manifest = artifact.Manifest
 
 // Artifact is one built file.
 type Artifact struct {
 	Path     string // absolute
 	Digest   string // "sha256:" and 64 hex digits
 	Bytes    int64
-	Manifest artifact.Manifest
+	Manifest Manifest
 	Cached   bool          // nothing was built: the store had it
-	Compile  time.Duration // the go command's run, linking included where it cannot be told apart
-	Link     time.Duration
+	Compile  time.Duration // the go command's run without its link step
+	Link     time.Duration // 0 where it cannot be told apart
 }
 
-// Builder builds artifacts. Its methods may be called concurrently.
+// Builder builds artifacts. Its methods may be called concurrently, and any
+// number of Builders, in any number of processes, may share a directory of
+// artifacts.
 type Builder struct {
-	opts Options
+	opts  Options
+	tool  *gotool.Tool
+	store *store.Store
+	log   *slog.Logger
+
+	mu        sync.Mutex
+	hosts     map[string]*hostFile // by path: what a binary said, while it is the same file
+	baselines map[string]*baseline // by build id: what hosts were built from
+	compilers map[string]string    // C compiler -> its first line of --version
 }
+
+// defaultKeep is how many artifacts of a plugin stay: enough to roll back
+// through an afternoon, few enough that 3 MB each is no burden.
+const defaultKeep = 16
 
 // New checks the options and finds the go command.
 //
-// Errors: *ConflictError where the environment contradicts the options.
-func New(opts Options) (*Builder, error) { return &Builder{opts: opts}, nil }
-
-// Find resolves directories and patterns (./plugins/..., import paths, plugin
-// names from Options.Names) to plugins, sorted by name. A pattern that matches
-// nothing is an error, as are two plugins of one name.
-func (b *Builder) Find(ctx context.Context, patterns ...string) ([]Plugin, error) { return nil, nil }
-
-// FindNamed gives the plugins of the current module or workspace that carry
-// the given names (a host's bound plugins). Names without a package are left
-// out; a name that several packages carry is an error.
-func (b *Builder) FindNamed(ctx context.Context, names ...string) ([]Plugin, error) { return nil, nil }
-
-// FindHost gives the import path of the one main package of the module that
-// imports the reloader; an error lists the candidates where there are several.
-func (b *Builder) FindHost(ctx context.Context) (string, error) { return "", nil }
-
-// Snapshot reads the source tree once and plans every plugin for host.
-//
-// Errors: *BuildError where the go command cannot load the packages.
-func (b *Builder) Snapshot(ctx context.Context, host Host, plugins []Plugin) (*Snapshot, error) {
-	return nil, nil
+// Errors: one that wraps exec.ErrNotFound where there is no go command; the
+// store's where its directory cannot be made or written.
+func New(opts Options) (*Builder, error) {
+	var err error
+	if opts.WorkDir == "" {
+		if opts.WorkDir, err = os.Getwd(); err != nil {
+			return nil, err
+		}
+	}
+	if opts.WorkDir, err = filepath.Abs(opts.WorkDir); err != nil {
+		return nil, err
+	}
+	// The go command resolves links in the directory it runs in, and paths
+	// have to compare equal.
+	if dir, err := filepath.EvalSymlinks(opts.WorkDir); err == nil {
+		opts.WorkDir = dir
+	}
+	switch opts.Link {
+	case "":
+		opts.Link = "auto"
+	case "auto", "full":
+	case "thin":
+		return nil, &ConflictError{
+			Message: "link mode thin is not available yet",
+			Limit:   "this release of hotgo",
+			Next:    "hotgo build --link full",
+		}
+	default:
+		return nil, fmt.Errorf("unknown link mode %q: want auto, thin or full", opts.Link)
+	}
+	if opts.Keep == 0 {
+		opts.Keep = defaultKeep
+	}
+	if opts.LDFlags == "" {
+		opts.LDFlags = "-s -w"
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("find a directory for artifacts: %w", err)
+		}
+		opts.Dir = filepath.Join(cache, "hotgo", "artifacts")
+	}
+	if !filepath.IsAbs(opts.Dir) {
+		opts.Dir = filepath.Join(opts.WorkDir, opts.Dir)
+	}
+	tool, err := gotool.New(opts.WorkDir, opts.Env)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Builder{
+		opts: opts, tool: tool, store: st, log: opts.Logger,
+		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, compilers: map[string]string{},
+	}, nil
 }
 
-// Build carries out a plan: it gives the store's artifact, or compiles, links,
-// checks and publishes a new one. Cancelling ctx ends the go command and its
-// children.
-//
-// Errors: *BuildError with diagnostics; *ChangedError where sources changed
-// while the build ran (take a new snapshot).
-func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) { return nil, nil }
-
-// HostBuild is a host binary built by BuildHost.
-type HostBuild struct {
-	Binary  string
-	Elapsed time.Duration
+// environ is what the go command runs with, as it says itself.
+func (b *Builder) environ(ctx context.Context) (*gotool.Environment, error) {
+	env, err := b.tool.Environ(ctx)
+	if err != nil {
+		return nil, goError("go env", err)
+	}
+	return env, nil
 }
-
-// BuildHost builds the main package pkg into the file out (replaced by rename)
-// with the options' tags and race setting, and remembers what it was built
-// from, so that later snapshots know what changed in the host.
-//
-// Errors: *BuildError.
-func (b *Builder) BuildHost(ctx context.Context, pkg, out string) (*HostBuild, error) {
-	return nil, nil
-}
-
-type work struct{}

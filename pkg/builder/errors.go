@@ -1,8 +1,10 @@
 package builder
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 )
 
@@ -16,7 +18,7 @@ type Diagnostic struct {
 
 // BuildError says that sources do not build.
 type BuildError struct {
-	Plugin      string // or the host's package
+	Plugin      string // its name, or the host's package
 	Diagnostics []Diagnostic
 	Output      string // what the go command printed, with fresh identities taken out
 	Err         error
@@ -44,7 +46,7 @@ func (e *BuildError) Unwrap() error { return e.Err }
 // release, another flag. Nothing was built.
 type ConflictError struct {
 	Message  string
-	Evidence []abi.Mismatch
+	Evidence []Mismatch
 	Limit    string // who sets the limit
 	Next     string // the command to run
 }
@@ -57,3 +59,16 @@ type ChangedError struct{ File string }
 
 // Error names the file.
 func (e *ChangedError) Error() string { return e.File + " changed during the build" }
+
+// goError makes what the go command said a *BuildError; other errors (no go
+// command, a context that ended) stay what they are.
+func goError(what string, err error) error {
+	var exit *gotool.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	return &BuildError{Plugin: what, Output: exit.Error(), Err: err}
+}
+
+// Mismatch is one difference between a host and what was to be built for it.
+type Mismatch = abi.Mismatch

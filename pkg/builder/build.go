@@ -1,0 +1,280 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
+	"github.com/hotgo/hotgo/pkg/builder/internal/source"
+	"github.com/hotgo/hotgo/pkg/builder/internal/symbols"
+	"github.com/hotgo/hotgo/pkg/internal/abi"
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/internal/store"
+)
+
+// Build carries out a plan: it gives the store's artifact, or compiles, links,
+// checks and publishes a new one. Cancelling ctx ends the go command and its
+// children. Builds of the same key wait for each other, in other processes
+// too; builds of different keys do not.
+//
+// Errors: *BuildError with diagnostics; *ConflictError where the artifact would
+// not fit the plan's host; *ChangedError where sources changed while the build
+// ran (take a new snapshot).
+func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
+	unlock, err := b.store.Lock(ctx, p.Plugin.Name+"-"+p.Key[:12])
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if a, err := b.stored(p); a != nil || err != nil {
+		return a, err
+	}
+	dir, cleanup, err := b.store.Temp(p.Plugin.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer cleanup()
+	r := &run{b: b, plan: p, dir: dir, out: filepath.Join(dir, "plugin.so")}
+	if err := r.compile(ctx); err != nil {
+		return nil, err
+	}
+	fp, err := r.check()
+	if err != nil {
+		return nil, err
+	}
+	if path, changed := source.Changed(p.read); changed {
+		return nil, &ChangedError{File: path}
+	}
+	m := r.manifest(fp)
+	if err := artifact.Append(r.out, m); err != nil {
+		return nil, fmt.Errorf("add the manifest: %w", err)
+	}
+	entry, err := b.store.Publish(ctx, p.Plugin.Name, p.Key, r.out)
+	if err != nil {
+		return nil, err
+	}
+	if b.opts.Keep > 0 {
+		if _, err := b.store.Clean(p.Plugin.Name, b.opts.Keep); err != nil {
+			b.log.Warn("clean the store", "err", err)
+		}
+	}
+	a := fromStore(entry)
+	a.Cached, a.Compile, a.Link = false, r.compiled, r.linked
+	return a, nil
+}
+
+// stored gives the store's artifact for a plan, nil if it has none.
+func (b *Builder) stored(p *Plan) (*Artifact, error) {
+	entry, err := b.store.Lookup(p.Plugin.Name, p.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fromStore(entry), nil
+}
+
+func fromStore(e store.Entry) *Artifact {
+	return &Artifact{Path: e.Path, Digest: e.Digest, Bytes: e.Bytes, Manifest: e.Manifest, Cached: true}
+}
+
+// run is one build under way.
+type run struct {
+	b    *Builder
+	plan *Plan
+	dir  string // scratch, removed afterwards
+	out  string
+
+	compiled, linked time.Duration
+}
+
+// compile lays the sources out under their fresh identity and runs the go
+// command over them.
+func (r *run) compile(ctx context.Context) error {
+	p := r.plan
+	tree := source.NewTree(r.dir)
+	for _, u := range p.private {
+		var entry []byte
+		if u.Package.ImportPath == p.Plugin.ImportPath {
+			funcs, vars := u.Exports()
+			path := p.id.Fresh(p.Plugin.ImportPath)
+			if p.Plugin.Command {
+				path = ""
+			}
+			entry = source.Entry(path, funcs, vars)
+		}
+		if err := tree.Add(p.id, u, entry); err != nil {
+			return fmt.Errorf("lay out %s: %w", u.Package.ImportPath, err)
+		}
+	}
+	for path, text := range p.reworded {
+		if err := tree.Replace(path, text); err != nil {
+			return err
+		}
+	}
+	overlay, err := tree.Overlay()
+	if err != nil {
+		return err
+	}
+	args := []string{"-buildmode=plugin", "-buildvcs=false", "-overlay=" + overlay, "-o", r.out, "-work"}
+	graph := filepath.Join(r.dir, "actions.json")
+	args = append(args, "-debug-actiongraph="+graph, "-ldflags="+r.b.opts.LDFlags)
+	args = append(args, p.settings.flags...)
+	args = append(args, r.trimFlags()...)
+	modArgs, modEnv, err := r.nestedModules(tree.Nested)
+	if err != nil {
+		return err
+	}
+	args = append(append(args, modArgs...), p.PluginPath)
+	tool := r.b.tool.With(p.settings.env...).With(modEnv...).With("GOTMPDIR=" + r.dir)
+	start := time.Now()
+	out, err := tool.Build(ctx, args...)
+	if err != nil {
+		return r.buildError(out, err)
+	}
+	r.compiled = time.Since(start)
+	if r.linked = gotool.LinkTime(graph); r.linked < r.compiled {
+		r.compiled -= r.linked
+	}
+	return nil
+}
+
+// trimFlags lets -trimpath name the user's files. The go command trims the
+// directory in which it believes a package to be, the fresh one; the //line
+// directives name the user's directory, so a second rule is needed for it.
+// Packages with cgo or assembly keep the go command's own rule: theirs also
+// hides the scratch directory that those tools write into.
+func (r *run) trimFlags() []string {
+	if !r.plan.settings.trimpath {
+		return nil
+	}
+	var flags []string
+	for _, u := range r.plan.private {
+		if len(u.Package.Foreign()) > 0 {
+			continue
+		}
+		path := u.Package.ImportPath
+		flags = append(flags, fmt.Sprintf("-gcflags=%s=%s '-trimpath=%s=>%s'",
+			r.plan.id.Fresh(path), gcflagsFor(r.plan.settings.gcflags), u.Package.Dir, path))
+	}
+	return flags
+}
+
+// gcflagsFor gives the host's -gcflags as they apply to a package that is not
+// on the command line: those given for "all", since the last pattern that
+// matches wins and the rule of trimFlags is that last one.
+func gcflagsFor(hostFlags string) string {
+	if rest, ok := strings.CutPrefix(hostFlags, "all="); ok {
+		return rest
+	}
+	return ""
+}
+
+// check reads what the linker made and compares it with the host, before
+// anything is published.
+func (r *run) check() (*abi.Fingerprint, error) {
+	fp, err := abi.ReadFile(r.out)
+	if err == nil {
+		err = fp.RequirePlugin()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("check what the go command built: %w", err)
+	}
+	if fp.PluginPath != r.plan.PluginPath {
+		return nil, fmt.Errorf("check what the go command built: plugin path %q, want %q", fp.PluginPath, r.plan.PluginPath)
+	}
+	if r.plan.host == nil {
+		return fp, nil
+	}
+	if found := abi.Compare(r.plan.host, fp, nil); len(found) > 0 {
+		return nil, &ConflictError{
+			Message:  fmt.Sprintf("plugin %s would not load into %s", r.plan.Plugin.Name, filepath.Base(r.plan.Host.Binary)),
+			Evidence: found,
+			Limit:    "the Go runtime: every package that host and plugin share must be built from the same source in the same way",
+			Next:     "build the host again from the present sources, then restart it",
+		}
+	}
+	return fp, nil
+}
+
+func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
+	p := r.plan
+	m := artifact.Manifest{
+		V: artifact.Version, Plugin: p.Plugin.Name, Key: p.Key, Package: p.Plugin.ImportPath,
+		PluginPath: p.PluginPath, GoVersion: fp.GoVersion, GOOS: p.env.GOOS, GOARCH: p.env.GOARCH,
+		Flags: p.settings.manifest, Link: p.Link, Reason: p.Reason,
+		Private: map[string]string{}, Packages: map[string]string{}, Modules: map[string]string{},
+		Tool: r.b.opts.Tool, Built: buildTime(r.b.tool.Getenv("SOURCE_DATE_EPOCH")),
+	}
+	if v := fp.Settings["GOOS"]; v != "" {
+		m.GOOS, m.GOARCH = v, fp.Settings["GOARCH"]
+	}
+	for _, path := range p.Private {
+		m.Private[path] = p.id.Fresh(path)
+	}
+	for path, h := range fp.Packages {
+		m.Packages[path] = h.String()
+	}
+	for _, mod := range fp.Modules {
+		m.Modules[mod.Path] = mod.String()
+	}
+	for _, u := range p.private {
+		for _, f := range u.Files {
+			m.Sources = append(m.Sources, artifact.Source{Path: u.Package.ImportPath + "/" + filepath.ToSlash(f.Name), SHA256: fmt.Sprintf("%x", f.Raw)})
+		}
+	}
+	path := p.id.Fresh(p.Plugin.ImportPath)
+	archive := gotool.LinkedArchives(r.dir)[path]
+	syms, err := symbols.Read(path, archive, p.id.Original)
+	if err != nil {
+		// The host still checks every type after opening.
+		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
+	}
+	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return s.Name == source.EntrySymbol })
+	return m
+}
+
+// buildTime honours https://reproducible-builds.org/specs/source-date-epoch/.
+func buildTime(epoch string) time.Time {
+	if sec, err := strconv.ParseInt(epoch, 10, 64); err == nil {
+		return time.Unix(sec, 0).UTC()
+	}
+	return time.Now().UTC().Truncate(time.Second)
+}
+
+// buildError makes the go command's output a *BuildError about the user's own
+// files.
+func (r *run) buildError(out *gotool.Output, err error) error {
+	var exit *gotool.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	if path, changed := source.Changed(r.plan.read); changed {
+		return &ChangedError{File: path}
+	}
+	e := &BuildError{Plugin: r.plan.Plugin.Name, Err: err}
+	var text strings.Builder
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "WORK=") {
+			continue // asked for by -work
+		}
+		text.WriteString(strings.ReplaceAll(r.plan.id.Original(line), r.dir+string(filepath.Separator), ""))
+	}
+	e.Output = strings.TrimSpace(text.String())
+	e.Diagnostics = diagnostics(r.b.opts.WorkDir, e.Output)
+	if e.Output == "" {
+		if _, statErr := os.Stat(r.dir); errors.Is(statErr, fs.ErrNotExist) {
+			return fmt.Errorf("build %s: the scratch directory %s was removed: %w", e.Plugin, r.dir, err)
+		}
+	}
+	return e
+}

@@ -1,0 +1,247 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
+	"github.com/hotgo/hotgo/pkg/builder/internal/source"
+)
+
+// Snapshot is the source tree at one moment, as it concerns a host.
+type Snapshot struct {
+	Plans       []*Plan          // in the order asked for; nil where Errors has the plugin's name
+	Errors      map[string]error // plugin name -> why it has no plan (*BuildError, *ConflictError, …)
+	WatchDirs   []string         // absolute, sorted; every directory whose files the builds read
+	WatchFiles  []string         // absolute, sorted; files outside them: go.mod, go.sum, go.work
+	HostChanges []HostChange     // what changed in the host since it was built, where that is known
+}
+
+// HostChange is a package of the running host whose source is no longer what
+// the host was built from: no plugin can carry it.
+type HostChange struct {
+	ImportPath string   // or a module's path, where its version changed
+	Files      []string // absolute
+	Shared     bool     // plugins use it too (HG0090); otherwise only the host does
+}
+
+// scan is one snapshot in the making.
+type scan struct {
+	b           *Builder
+	target      *target
+	env         *gotool.Environment
+	settings    *settings
+	graph       source.Graph
+	host        string // import path of the host's main package, "" where its source is not here
+	pluginPaths []string
+	baseline    *baseline
+	units       map[string]*source.Unit
+}
+
+// Snapshot reads the source tree once and plans every plugin for host.
+//
+// Errors: *ConflictError where no plugin could fit the host; *BuildError where
+// the go command cannot list packages at all. What concerns one plugin is in
+// Snapshot.Errors.
+func (b *Builder) Snapshot(ctx context.Context, host Host, plugins []Plugin) (*Snapshot, error) {
+	s, err := b.scan(ctx, host, plugins)
+	if err != nil {
+		return nil, err
+	}
+	snap := &Snapshot{Errors: map[string]error{}}
+	if snap.HostChanges, err = s.hostChanges(); err != nil {
+		return nil, err
+	}
+	for _, p := range plugins {
+		plan, err := s.plan(ctx, p)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			snap.Errors[p.Name] = err
+			plan = nil
+		}
+		snap.Plans = append(snap.Plans, plan)
+	}
+	snap.WatchDirs, snap.WatchFiles = s.watchSet()
+	return snap, nil
+}
+
+func (b *Builder) scan(ctx context.Context, host Host, plugins []Plugin) (*scan, error) {
+	env, err := b.environ(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if env.GOMOD == "" || env.GOMOD == os.DevNull {
+		if env.GOWORK == "" {
+			return nil, &NotFoundError{What: "a go.mod or go.work above " + b.opts.WorkDir}
+		}
+	}
+	t, err := b.resolve(host)
+	if err != nil {
+		return nil, err
+	}
+	s := &scan{b: b, target: t, env: env, units: map[string]*source.Unit{}}
+	if s.settings, err = followHost(b.opts, env, t.fp, b.directory(t)); err != nil {
+		return nil, err
+	}
+	patterns := []string{}
+	for _, p := range plugins {
+		patterns = append(patterns, p.ImportPath)
+		s.pluginPaths = append(s.pluginPaths, p.ImportPath)
+	}
+	if t.pattern != "" {
+		patterns = append(patterns, relative(b.opts.WorkDir, t.pattern))
+	}
+	pkgs, err := b.tool.With(s.settings.env...).List(ctx, append([]string{"-deps"}, s.settings.list...), patterns...)
+	if err != nil {
+		return nil, goError(strings.Join(patterns, " "), err)
+	}
+	s.graph = source.NewGraph(pkgs)
+	s.host = t.mainPackage(b.opts.WorkDir, pkgs)
+	s.baseline = b.baselineOf(t.buildID())
+	return s, nil
+}
+
+// directory guesses where the host's main package lies, for -pgo profiles: the
+// build info has an import path, and the package is mostly in this module.
+func (b *Builder) directory(t *target) string {
+	if isDir(filepath.Join(b.opts.WorkDir, t.pattern)) {
+		return filepath.Join(b.opts.WorkDir, t.pattern)
+	}
+	if t.fp == nil || t.fp.Main.Path == "" {
+		return ""
+	}
+	rel, ok := strings.CutPrefix(t.fp.Package, t.fp.Main.Path)
+	if !ok {
+		return ""
+	}
+	for dir := b.opts.WorkDir; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, filepath.FromSlash(rel))
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+}
+
+// unit reads a package once a snapshot.
+func (s *scan) unit(path string) (*source.Unit, error) {
+	if u := s.units[path]; u != nil {
+		return u, nil
+	}
+	u, err := source.Read(s.graph[path])
+	if err != nil {
+		return nil, fmt.Errorf("read the sources of %s: %w", path, err)
+	}
+	s.units[path] = u
+	return u, nil
+}
+
+// hostOwn gives the user's packages that the host has by itself, not through
+// plugins.
+func (s *scan) hostOwn() []string {
+	cut := map[string]bool{}
+	for _, p := range s.pluginPaths {
+		cut[p] = true
+	}
+	var own []string
+	for path := range s.graph.Reach(s.host, cut) {
+		if source.Own(s.graph[path]) {
+			own = append(own, path)
+		}
+	}
+	sort.Strings(own)
+	return own
+}
+
+// hostChanges compares the host's sources with what it was built from. A host
+// seen for the first time is taken to be built from what is there now.
+func (s *scan) hostChanges() ([]HostChange, error) {
+	if s.host == "" || s.target.fp == nil {
+		return nil, nil
+	}
+	var units []*source.Unit
+	for _, path := range s.hostOwn() {
+		u, err := s.unit(path)
+		if err != nil {
+			return nil, err
+		}
+		units = append(units, u)
+	}
+	if s.baseline == nil {
+		s.baseline = newBaseline(s.target.buildID(), units)
+		s.b.remember(s.baseline, false)
+		return nil, nil
+	}
+	used := map[string]bool{}
+	for _, p := range s.pluginPaths {
+		maps.Copy(used, s.graph.Reach(p, nil))
+	}
+	var changes []HostChange
+	for _, u := range units {
+		path := u.Package.ImportPath
+		if _, known := s.baseline.Packages[path]; !known {
+			continue // newly imported: the importing package changed too
+		}
+		if files, _ := s.baseline.changedFiles(u); len(files) > 0 {
+			changes = append(changes, HostChange{ImportPath: path, Files: files, Shared: used[path]})
+		}
+	}
+	cut := map[string]bool{}
+	for _, p := range s.pluginPaths {
+		cut[p] = true
+	}
+	for _, m := range s.differingModules(s.graph.Reach(s.host, cut)) {
+		changes = append(changes, HostChange{ImportPath: m.What + " " + m.Host + " -> " + m.Artifact, Files: []string{s.modFile()}})
+	}
+	return changes, nil
+}
+
+func (s *scan) modFile() string {
+	if s.env.GOMOD != "" && s.env.GOMOD != os.DevNull {
+		return s.env.GOMOD
+	}
+	return s.env.GOWORK
+}
+
+// watchSet is what the builds read: the directories of the user's packages,
+// theirs with embedded and included files, and the files that choose modules.
+func (s *scan) watchSet() (dirs, files []string) {
+	set := map[string]bool{}
+	mods := map[string]bool{}
+	for _, p := range s.graph {
+		if p.Dir == "" || !source.Own(p) {
+			continue
+		}
+		set[p.Dir] = true
+		for _, f := range p.EmbedFiles {
+			for d := filepath.Dir(filepath.Join(p.Dir, f)); d != p.Dir && len(d) > len(p.Dir); d = filepath.Dir(d) {
+				set[d] = true
+			}
+		}
+		for _, f := range source.Included(p) {
+			set[filepath.Dir(filepath.Join(p.Dir, f))] = true
+		}
+		if p.Module != nil && p.Module.GoMod != "" {
+			mods[p.Module.GoMod] = true
+		}
+	}
+	if s.env.GOWORK != "" && s.env.GOWORK != "off" {
+		mods[s.env.GOWORK] = true
+		mods[s.env.GOWORK+".sum"] = true
+	}
+	for m := range maps.Clone(mods) {
+		if base, ok := strings.CutSuffix(m, ".mod"); ok {
+			mods[base+".sum"] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set)), slices.Sorted(maps.Keys(mods))
+}
