@@ -148,11 +148,9 @@ func (r *run) compile(ctx context.Context) error {
 	return nil
 }
 
-// trimFlags lets -trimpath name the user's files. The go command trims the
-// directory in which it believes a package to be, the fresh one; the //line
-// directives name the user's directory, so a second rule is needed for it.
-// Packages with cgo or assembly keep the go command's own rule: theirs also
-// hides the scratch directory that those tools write into.
+// trimFlags makes -trimpath take source.TrimRoot off the names of the user's
+// files. Packages with cgo or assembly keep the go command's own rule: theirs
+// also hides the scratch directory that those tools write into.
 func (r *run) trimFlags() []string {
 	if !r.plan.settings.trimpath {
 		return nil
@@ -162,11 +160,20 @@ func (r *run) trimFlags() []string {
 		if len(u.Package.Foreign()) > 0 {
 			continue
 		}
-		path := u.Package.ImportPath
-		flags = append(flags, fmt.Sprintf("-gcflags=%s=%s '-trimpath=%s=>%s'",
-			r.plan.id.Fresh(path), gcflagsFor(r.plan.settings.gcflags), u.Package.Dir, path))
+		flags = append(flags, fmt.Sprintf("-gcflags=%s=%s -trimpath=%s=>",
+			r.plan.id.Fresh(u.Package.ImportPath), gcflagsFor(r.plan.settings.gcflags), source.TrimRoot))
 	}
 	return flags
+}
+
+// original turns compiler output into what the user knows: own import paths,
+// own files.
+func (r *run) original(line string) string {
+	line = r.plan.id.Original(line)
+	for _, u := range r.plan.private {
+		line = strings.ReplaceAll(line, source.TrimRoot+"/"+u.Package.ImportPath+"/", u.Package.Dir+string(filepath.Separator))
+	}
+	return strings.ReplaceAll(line, r.dir+string(filepath.Separator), "")
 }
 
 // gcflagsFor gives the host's -gcflags as they apply to a package that is not
@@ -267,7 +274,7 @@ func (r *run) buildError(out *gotool.Output, err error) error {
 		if strings.HasPrefix(line, "WORK=") {
 			continue // asked for by -work
 		}
-		text.WriteString(strings.ReplaceAll(r.plan.id.Original(line), r.dir+string(filepath.Separator), ""))
+		text.WriteString(r.original(line))
 	}
 	e.Output = strings.TrimSpace(text.String())
 	e.Diagnostics = diagnostics(r.b.opts.WorkDir, e.Output)

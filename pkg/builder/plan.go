@@ -92,6 +92,7 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 	}
 	p.Key = digest.Key(in)
 	p.id = source.NewIdentity(p.Key, p.Private)
+	p.id.Trim = s.settings.trimpath
 	p.PluginPath = p.id.Fresh(plugin.ImportPath)
 	if !plugin.Command {
 		p.PluginPath += "/main"

@@ -48,7 +48,16 @@ type Identity struct {
 	Element string
 	// Private holds the user's import paths.
 	Private map[string]bool
+	// Trim names files by import path, as -trimpath does, below TrimRoot.
+	Trim bool
 }
+
+// TrimRoot stands before the import path in the //line directives of a build
+// with -trimpath. The go command trims the directory in which it takes a
+// package to be, the fresh one, and nothing else; a root that is the same
+// everywhere can be trimmed by one more flag that is the same everywhere, so
+// that the artifact does not depend on where it was built.
+const TrimRoot = "/_hotgo_"
 
 // NewIdentity makes the identity of the build with the given key.
 func NewIdentity(key string, private []string) Identity {
@@ -80,14 +89,15 @@ type edit struct {
 	text       string
 }
 
-// Go rewrites a Go file of a private package. file is its absolute path;
-// resolve maps the paths it imports to packages (vendoring), nil where they
-// are the same.
+// Go rewrites a Go file of a private package. file is its absolute path,
+// importPath that of its package ("" keeps the path of the file even where
+// others are trimmed); resolve maps the paths it imports to packages
+// (vendoring), nil where they are the same.
 //
 // A file that does not parse is rewritten as far as its import section goes,
 // so that the compiler reports the error in its own words; where even that
 // cannot be read, the error is a scanner.ErrorList.
-func (id Identity) Go(file string, src []byte, resolve func(string) string) ([]byte, error) {
+func (id Identity) Go(file, importPath string, src []byte, resolve func(string) string) ([]byte, error) {
 	fset := token.NewFileSet()
 	const mode = parser.ParseComments | parser.SkipObjectResolution
 	f, err := parser.ParseFile(fset, file, src, mode)
@@ -124,7 +134,11 @@ func (id Identity) Go(file string, src []byte, resolve func(string) string) ([]b
 			}
 		}
 	}
-	head := fmt.Sprintf("//line %s:1:1\n", file)
+	shown := file
+	if id.Trim && importPath != "" {
+		shown = TrimRoot + "/" + importPath + "/" + filepath.Base(file)
+	}
+	head := fmt.Sprintf("//line %s:1:1\n", shown)
 	return append([]byte(head), apply(src, edits)...), nil
 }
 

@@ -15,7 +15,7 @@ func pricing() Identity {
 
 func rewrite(t *testing.T, src string) string {
 	t.Helper()
-	out, err := pricing().Go("/src/shop/pricing/rules.go", []byte(src), nil)
+	out, err := pricing().Go("/src/shop/pricing/rules.go", "example.com/shop/pricing", []byte(src), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestBrokenFileIsLeftToTheCompiler(t *testing.T) {
 	if !strings.Contains(got, "calc/hotgo_") || !strings.Contains(got, "return + }") {
 		t.Errorf("got\n%s", got)
 	}
-	if _, err := pricing().Go("/x.go", []byte("this is no Go"), nil); err == nil {
+	if _, err := pricing().Go("/x.go", "x", []byte("this is no Go"), nil); err == nil {
 		t.Error("no error for a file without a package clause")
 	}
 }
@@ -121,7 +121,7 @@ func FuzzRewriteKeepsTheProgram(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) {
 		fset := token.NewFileSet()
 		orig, err := parser.ParseFile(fset, "rules.go", src, parser.SkipObjectResolution)
-		out, rerr := pricing().Go("/src/rules.go", []byte(src), nil)
+		out, rerr := pricing().Go("/src/rules.go", "", []byte(src), nil)
 		if err != nil {
 			return // broken either way; it only must not panic
 		}

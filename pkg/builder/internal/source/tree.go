@@ -67,7 +67,9 @@ func (t *Tree) Add(id Identity, u *Unit, entry []byte) error {
 	nested := len(p.Foreign()) > 0
 	dir := filepath.Join(p.Dir, id.Element)
 	put := t.Replace
+	trimmed := p.ImportPath
 	if nested {
+		trimmed = "" // the rule that would trim it would also show where cgo wrote its files
 		n := Nested{Path: id.Fresh(p.ImportPath), Dir: filepath.Join(t.dir, fmt.Sprintf("m%d", len(t.Nested)))}
 		if p.Module != nil {
 			n.GoVersion = p.Module.GoVersion
@@ -93,7 +95,7 @@ func (t *Tree) Add(id Identity, u *Unit, entry []byte) error {
 		switch filepath.Ext(f.Name) {
 		case ".go":
 			var err error
-			if data, err = id.Go(f.Path, f.Data, p.Resolve); err != nil {
+			if data, err = id.Go(f.Path, trimmed, f.Data, p.Resolve); err != nil {
 				return err
 			}
 		case ".s", ".S":
