@@ -68,18 +68,18 @@ func (c *comparison) file() {
 // platform: machine, word size, C library and processor.
 func (c *comparison) platform() {
 	h, a := c.host, c.artifact
-	differ := func(what, host, artifact, limit, hint string) {
+	differ := func(what, host, artifact, hint string) {
 		if host != artifact && host != "" && artifact != "" {
 			c.add(Mismatch{
 				Kind: MismatchPlatform, What: what, Host: host, Artifact: artifact,
-				Rule: "HG0091", Limit: limit, Hint: hint,
+				Rule: "HG0091", Limit: limitLoader, Hint: hint,
 			})
 		}
 	}
-	differ("machine", h.Machine, a.Machine, limitLoader, "")
-	differ("class", h.Class, a.Class, limitLoader, "")
-	differ("GOOS", h.Settings["GOOS"], a.Settings["GOOS"], limitLoader, "")
-	differ("C library", libc(h.Needed), libc(a.Needed), limitLoader, "build on a machine with the host's C library")
+	differ("machine", h.Machine, a.Machine, "")
+	differ("class", h.Class, a.Class, "")
+	differ("GOOS", h.Settings["GOOS"], a.Settings["GOOS"], "")
+	differ("C library", libc(h.Needed), libc(a.Needed), "build on a machine with the host's C library")
 	c.processor()
 }
 
@@ -219,7 +219,7 @@ func (c *comparison) poisoned() {
 			continue
 		}
 		c.add(Mismatch{
-			Kind: MismatchPoisoned, What: pkg, Host: "left half initialised by " + by, Artifact: "contains it",
+			Kind: MismatchPoisoned, What: pkg, Host: "left unusable by " + by, Artifact: "contains it",
 			Limit: limitRuntime, Hint: "restart the host: the runtime would end the process",
 		})
 	}

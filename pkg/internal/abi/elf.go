@@ -22,10 +22,8 @@ const (
 	etExec = 2
 	etDyn  = 3
 
-	ptLoad    = 1
-	ptDynamic = 2
-	ptInterp  = 3
-	ptNote    = 4
+	ptLoad   = 1
+	ptInterp = 3
 
 	shtNull   = 0
 	shtNobits = 8

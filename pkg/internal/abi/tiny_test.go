@@ -106,16 +106,16 @@ func (t tiny) build() []byte {
 	w.b = make([]byte, headerSize+segments*segSize)
 
 	type header struct {
-		name          string
-		typ, link     uint32
-		off, size, at int
+		name      string
+		typ, link uint32
+		off, size int
 	}
 	headers := []header{{}}
 	put := func(name string, typ, link uint32, content []byte) int {
 		if other, ok := t.sections[name]; ok {
 			content = other
 		}
-		w.align(8)
+		w.align(16)
 		off := len(w.b)
 		w.b = append(w.b, content...)
 		headers = append(headers, header{name: name, typ: typ, link: link, off: off, size: len(content)})

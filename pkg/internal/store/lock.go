@@ -37,26 +37,33 @@ func (s *Store) Lock(ctx context.Context, name string) (unlock func(), err error
 	}, nil
 }
 
-// lock takes the lock in file name of the lock directory.
+// lock takes the lock in file name of the lock directory: first among the
+// goroutines of this Store, who queue, then among processes.
 //
-// Waiting is done by asking again, because a blocking flock cannot be
-// cancelled. A lock is held for a build at most, so the longest pause matters
-// little beside what is waited for.
+// Waiting for a process is done by asking again, because a blocking flock
+// cannot be cancelled. A lock is held for a build at most, so the longest
+// pause matters little beside what is waited for.
 func (s *Store) lock(ctx context.Context, name string) (unlock func(), err error) {
 	const shortest, longest = time.Millisecond, 50 * time.Millisecond
+	leave, err := s.gates.enter(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	path := s.path(lockDir, name)
 	for pause := shortest; ; pause = min(2*pause, longest) {
 		file, err := tryLock(path)
 		switch {
 		case err == nil:
-			return func() { file.Close() }, nil
+			return func() { file.Close(); leave() }, nil
 		case !errors.Is(err, errLocked):
+			leave()
 			return nil, err
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			leave()
 			return nil, fmt.Errorf("wait for another process: %w", context.Cause(ctx))
 		case <-timer.C:
 		}

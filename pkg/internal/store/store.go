@@ -41,6 +41,7 @@ type Store struct {
 	now   func() time.Time  // of file times
 	grace time.Duration     // what was used more recently stays
 	crash func(step string) // tests end the process here
+	gates gates
 }
 
 // Entry is one artifact of the store. Path stays valid until Clean removes the

@@ -18,6 +18,7 @@ type Status struct {
 	Started    time.Time         `json:"started"`
 	Plugins    []Plugin          `json:"plugins"`
 	Memory     Memory            `json:"memory"`
+	Stuck      int               `json:"stuck,omitempty"` // goroutines of initialisers and hooks that never returned
 }
 
 // Plugin is one plugin of a host: bound, loaded, or both.
@@ -56,6 +57,7 @@ type Generation struct {
 	ArtifactBytes int64     `json:"artifact_bytes"`
 	MappedBytes   int64     `json:"mapped_bytes"`   // address space; Go never unmaps it
 	ResidentBytes int64     `json:"resident_bytes"` // of that, in memory now
+	Reason        string    `json:"reason,omitempty"`
 }
 
 // Memory sums up what loads have cost the host.

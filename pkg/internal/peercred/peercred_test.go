@@ -1,0 +1,195 @@
+//go:build unix
+
+package peercred
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// shortDir gives a directory whose path leaves room for a socket's name.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func refusal(t *testing.T, path string) string {
+	t.Helper()
+	l, err := Listen(path, false)
+	if err == nil {
+		l.Close()
+		t.Fatalf("Listen(%s) succeeded", path)
+	}
+	var ae *AddressError
+	if !errors.As(err, &ae) {
+		t.Fatalf("Listen(%s): %v is no *AddressError", path, err)
+	}
+	if ae.Next == "" {
+		t.Errorf("%v: no next step", err)
+	}
+	return ae.Error()
+}
+
+func TestListenCreatesPrivateDirectoryAndCleansUp(t *testing.T) {
+	path := filepath.Join(shortDir(t), "a", "b", "h.sock")
+	l, err := Listen(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[string]os.FileMode{filepath.Dir(path): 0o700, path: 0o600} {
+		info, err := os.Lstat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != want {
+			t.Errorf("%s has mode %04o, want %04o", p, got, want)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("socket after Close: %v", err)
+	}
+}
+
+func TestListenRefusesUnsafePlaces(t *testing.T) {
+	dir := shortDir(t)
+	open := filepath.Join(dir, "open")
+	if err := os.Mkdir(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil { // against the umask
+		t.Fatal(err)
+	}
+	private := filepath.Join(dir, "private")
+	if err := os.Mkdir(private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(private, link); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(private, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(open, "h.sock"): "others can write",
+		filepath.Join(link, "h.sock"): "symbolic link",
+		filepath.Join(file, "h.sock"): "",
+		file:                          "no socket",
+		filepath.Join(private, strings.Repeat("x", 200)): "bytes",
+	} {
+		if got := refusal(t, path); !strings.Contains(got, want) {
+			t.Errorf("refusal of %s: %q, want %q in it", path, got, want)
+		}
+	}
+	if _, err := os.Lstat(file); err != nil {
+		t.Errorf("the file in the way is gone: %v", err)
+	}
+}
+
+func TestListenReplacesStaleSocketAndSparesLivingOne(t *testing.T) {
+	path := filepath.Join(shortDir(t), "h.sock")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+
+	l, err := Listen(path, false)
+	if err != nil {
+		t.Fatalf("with a stale socket: %v", err)
+	}
+	defer l.Close()
+	if got := refusal(t, path); !strings.Contains(got, "is listening there") {
+		t.Errorf("refusal: %q", got)
+	}
+	if _, err := net.Dial("unix", path); err != nil {
+		t.Errorf("the living socket was harmed: %v", err)
+	}
+}
+
+func TestOneOfManyWinsAStaleSocket(t *testing.T) {
+	path := filepath.Join(shortDir(t), "h.sock")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+	var wg sync.WaitGroup
+	won := make(chan *Listener, 8)
+	for range cap(won) {
+		wg.Go(func() {
+			if l, err := Listen(path, false); err == nil {
+				won <- l
+			}
+		})
+	}
+	wg.Wait()
+	if len(won) != 1 {
+		t.Fatalf("%d listeners won, want 1", len(won))
+	}
+	(<-won).Close()
+}
+
+func TestCloseLeavesASuccessorAlone(t *testing.T) {
+	path := filepath.Join(shortDir(t), "h.sock")
+	first, err := Listen(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Listen(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the successor's socket is gone: %v", err)
+	}
+}
+
+func TestPeerNamesThisProcess(t *testing.T) {
+	if !Known {
+		t.Skip("peer credentials are not known here")
+	}
+	l, err := Listen(filepath.Join(shortDir(t), "h.sock"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("unix", l.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := l.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	got, err := Peer(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Cred{UID: os.Geteuid(), GID: os.Getegid(), PID: os.Getpid()}); got != want {
+		t.Errorf("Peer = %+v, want %+v", got, want)
+	}
+}
