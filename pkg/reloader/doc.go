@@ -1,0 +1,58 @@
+// Package reloader is the library that a process embeds to have its plugins
+// replaced while it runs.
+//
+//	h, err := reloader.New(reloader.Options{Name: "shop"})
+//	if err != nil { … }
+//	defer h.Close()
+//
+//	price := reloader.Bind(h, "pricing", "Price", pricing.Price)
+//	total := price.Get()(order)
+//
+// # What a caller sees
+//
+// [Handle.Get] gives the function (or value) of the generation that is live at
+// that moment: a call that has begun ends on the code it began with, the next
+// Get gives the new code. All handles of a plugin move in one atomic store, so
+// whoever has seen one handle on a new generation sees every other handle of
+// the plugin there too. Two Gets in a row may still fall on either side of a
+// switch; code that needs two functions to agree binds one function that gives
+// both.
+//
+// # A load is a transaction
+//
+// An artifact is copied to a private directory and checked there against this
+// process; only what fits is opened. Then come the types of all bound symbols,
+// HotStart, HotHealth, the switch, and HotStop of the generation that served
+// before. Whatever fails on the way, a panic in an initialiser or a hook
+// included, the old generation goes on serving and the next load works. Loads
+// run one after the other in the order they came.
+//
+// What no check can prevent: code of a plugin runs in this process and with its
+// rights. A fatal error (concurrent map writes, out of memory), os.Exit, or a
+// panic on a goroutine that the plugin started ends the process.
+//
+// # Hooks
+//
+// A plugin may export these functions; it need not import anything for them:
+//
+//	func HotStart(ctx context.Context) error  // before it is live; ctx ends when it retires
+//	func HotStop(ctx context.Context) error   // after another has taken over
+//	func HotHealth(ctx context.Context) error // an error keeps the old generation
+//
+// A generation that is made live again by a rollback gets HotStart and
+// HotHealth again, so HotStart after HotStop has to work.
+//
+// # Generations
+//
+// A generation is one version that was opened in this process, numbered from 1
+// for each plugin in the order of opening, failed ones included: Go never
+// unmaps code, so every number is memory that is gone. Loading a version that
+// was opened before makes that generation live again under its old number.
+// Generation 0 is the built-in.
+//
+// # Platforms
+//
+// Linux with cgo loads plugins. Elsewhere New, Bind and Get work, so that the
+// same program runs with its built-ins, and Load gives an error with the code
+// "unsupported".
+package reloader

@@ -1,0 +1,350 @@
+package reloader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
+)
+
+// Load makes the artifact in a file live, as POST /v1/load does, and gives the
+// event that tells how: the verdict is swapped, or unchanged where the same
+// version is live already. The file may be changed or removed afterwards.
+//
+// ctx bounds the copying, the wait for other loads and the preflight. From
+// then on a load runs to its end, within the limits of Options: half a load
+// helps nobody.
+//
+// Errors: always a *control.Error. The generation that served before still
+// does.
+func (h *Host) Load(ctx context.Context, path string) (control.Event, error) {
+	return h.load(ctx, loadRequest{receive: func() (*copied, error) { return h.receiveFile(ctx, path) }})
+}
+
+// loadRequest is one load, however it arrived.
+type loadRequest struct {
+	receive func() (*copied, error)
+	digest  string // what the bytes must have; "" compares nothing
+	dryRun  bool
+	caller  *control.Caller
+}
+
+// receiveFile copies an artifact that is a file here.
+func (h *Host) receiveFile(ctx context.Context, path string) (*copied, error) {
+	// O_NONBLOCK: opening a FIFO would wait for its other end.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		e := &control.Error{Code: control.CodeBadRequest, Message: "cannot read the artifact", Err: err}
+		if errors.Is(err, os.ErrNotExist) {
+			e.Code = control.CodeNotFound
+		}
+		return nil, e
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, &control.Error{Code: control.CodeBadRequest, Message: "cannot read the artifact", Err: err}
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &control.Error{Code: control.CodeBadRequest, Message: path + " is not a regular file"}
+	}
+	if info.Size() > h.opts.MaxArtifactBytes {
+		return nil, tooLarge(h.opts.MaxArtifactBytes)
+	}
+	return h.copies.receive(ctx, f)
+}
+
+// transaction is one load under way. Each step either succeeds or gives a
+// *control.Error and has left nothing behind but, past open, mapped code.
+type transaction struct {
+	h      *Host
+	req    loadRequest
+	file   *copied
+	in     *inspection
+	plugin *pluginState
+	mapped bool
+	event  control.Event // grows with what is known
+	phases control.Phases
+}
+
+// load runs a transaction and records how it ended.
+func (h *Host) load(ctx context.Context, req loadRequest) (control.Event, error) {
+	began := time.Now()
+	t := &transaction{h: h, req: req, event: control.Event{Caller: req.caller}}
+	err := t.run(ctx)
+	if t.file != nil && !(t.mapped && t.file.keep) {
+		t.file.discard()
+	}
+	t.event.PhasesMS = &t.phases
+	t.event.TotalMS = milliseconds(time.Since(began))
+	if err != nil {
+		e := asControlError(err)
+		t.event.Event, t.event.Verdict = control.KindFailed, control.Failed
+		if e.Code == control.CodeIncompatible {
+			t.event.Event, t.event.Verdict = control.KindRestart, control.RestartRequired
+		}
+		t.event.Code, t.event.Reason, t.event.Evidence, t.event.Next = e.Code, e.Error(), e.Evidence, e.Next
+		if e.Rule != "" {
+			t.event.Code = e.Rule
+		}
+		h.logPanic(err)
+		h.metrics.count(t.event.Plugin, t.event.Verdict)
+		return h.record(t.event), e
+	}
+	if !req.dryRun {
+		h.metrics.count(t.event.Plugin, t.event.Verdict)
+	}
+	return h.record(t.event), nil
+}
+
+func (t *transaction) run(ctx context.Context) (err error) {
+	h := t.h
+	if len(h.opts.TrustedKeys) > 0 {
+		return &control.Error{
+			Code: control.CodeSignature, Message: "this host accepts signed artifacts only, and cannot check signatures yet",
+			Limit: "the host's Options.TrustedKeys", Next: "remove TrustedKeys, or wait for a release with signatures",
+		}
+	}
+	if err := h.platform.support(); err != nil {
+		return err
+	}
+	if t.file, err = t.req.receive(); err != nil {
+		return err
+	}
+	t.event.Digest, t.event.ArtifactBytes = t.file.digest, t.file.size
+	if t.req.digest != "" && t.req.digest != t.file.digest {
+		return &control.Error{
+			Code: control.CodeDigest, Message: "the artifact is not the one that was announced",
+			Evidence: []control.Evidence{{What: "digest", Host: t.file.digest, Artifact: t.req.digest}},
+		}
+	}
+	release, err := h.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+
+	g, err := t.openOrFind(ctx)
+	if err != nil || g == nil {
+		return err
+	}
+	return t.activate(g)
+}
+
+// openOrFind gives the generation that the artifact is, opening it if need
+// be; none where there is nothing to switch to. The process-wide lock keeps
+// another host's load from coming between the check and the opening.
+func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
+	t.h.platform.lock.Lock()
+	defer t.h.platform.lock.Unlock()
+	if err := context.Cause(ctx); err != nil {
+		return nil, &control.Error{Code: control.CodeTimeout, Message: "the caller gave up", Err: err}
+	}
+	start := time.Now()
+	earlier, err := t.preflight()
+	t.phases.Verify = milliseconds(time.Since(start))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case earlier != nil && earlier.state == control.StateLive:
+		t.event.Event, t.event.Verdict, t.event.Generation = control.KindUnchanged, control.Unchanged, earlier.number
+		return nil, nil
+	case t.req.dryRun:
+		t.event.Event = control.KindVerified
+		return nil, nil
+	case earlier != nil:
+		t.event.Reason = fmt.Sprintf("generation %d was opened before and is live again", earlier.number)
+		return earlier, nil
+	}
+	t.h.record(control.Event{
+		Event: control.KindVerified, Plugin: t.event.Plugin, Key: t.event.Key, Digest: t.event.Digest,
+		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, Caller: t.event.Caller,
+	})
+	start = time.Now()
+	g, err := t.open()
+	t.phases.Load = milliseconds(time.Since(start))
+	return g, err
+}
+
+// open maps the artifact and runs its initialisers: from here on the process
+// has changed, whatever happens.
+func (t *transaction) open() (*generation, error) {
+	h := t.h
+	if err := h.copies.named(t.file, t.plugin.name, t.in.manifest.Key); err != nil {
+		return nil, err
+	}
+	g := &generation{
+		number: len(t.plugin.gens) + 1, plugin: t.plugin.name, manifest: t.in.manifest,
+		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: time.Now(), state: control.StateFailed,
+	}
+	by := fmt.Sprintf("%s generation %d", g.plugin, g.number)
+	var entry goplugin.Symbols
+	err := h.supervise(h.opts.OpenTimeout, func() (err error) {
+		entry, err = h.platform.open(g.path)
+		return err
+	}, func(late error) {
+		if late == nil {
+			h.platform.record(t.in, g.path, by, initLate)
+		}
+	})
+	how := howItOpened(err)
+	mapped := h.platform.record(t.in, g.path, by, how)
+	if how == opened {
+		g.symbols, err = collect(h, entry)
+	}
+	if err != nil {
+		err = t.openError(err, how)
+		g.reason = err.Error()
+	}
+	if !t.file.keep {
+		t.file.discard() // what is mapped stays mapped; after a crash nothing is left
+	}
+	if mapped {
+		h.mu.Lock()
+		t.plugin = h.plugin(g.plugin)
+		t.plugin.gens = append(t.plugin.gens, g)
+		h.mu.Unlock()
+		t.mapped, t.event.Generation = true, g.number
+	}
+	return g, err
+}
+
+func howItOpened(err error) outcome {
+	var p *panicError
+	switch {
+	case err == nil:
+		return opened
+	case errors.Is(err, errHung):
+		return initHung
+	case errors.As(err, &p), errors.Is(err, errGoexit):
+		return initFailed
+	}
+	return refused
+}
+
+// collect asks an opened artifact for its symbols. The entry is generated, but
+// the file that has it came from outside.
+func collect(h *Host, entry goplugin.Symbols) (map[string]any, error) {
+	symbols := map[string]any{}
+	err := h.supervise(h.opts.HookTimeout, func() error {
+		entry(func(name string, value any) { symbols[name] = value })
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", goplugin.Entry, err) // symbols may still be written to
+	}
+	return symbols, nil
+}
+
+func (t *transaction) openError(err error, how outcome) error {
+	e := &control.Error{Code: control.CodeRefused, Err: err}
+	switch how {
+	case initHung:
+		e.Message = "an initialiser of " + t.plugin.name + " hangs; its goroutine cannot be ended"
+	case initFailed:
+		e.Message = "an initialiser of " + t.plugin.name + " failed"
+	case refused:
+		e.Message = "the system refused to open " + t.plugin.name
+		e.Limit = "the Go runtime and the dynamic linker"
+	default:
+		e.Message = t.plugin.name + " was opened, but does not give its symbols"
+	}
+	return e
+}
+
+// activate checks an opened generation against what is bound and makes it
+// live.
+func (t *transaction) activate(g *generation) error {
+	t.event.Generation = g.number
+	if err := t.h.activate(t.plugin, g, &t.phases); err != nil {
+		return err
+	}
+	t.event.Event, t.event.Verdict = control.KindLoaded, control.Swapped
+	return nil
+}
+
+// activate makes g live; nil stands for the built-ins. The caller holds the
+// queue.
+func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases) error {
+	start := time.Now()
+	if g != nil {
+		if err := h.check(p, g); err != nil {
+			return h.fail(g, err)
+		}
+		if err := h.start(g); err != nil {
+			return h.fail(g, err)
+		}
+	}
+	phases.Health = milliseconds(time.Since(start))
+	start = time.Now()
+	old, err := h.commit(p, g)
+	if err != nil {
+		return h.fail(g, errors.Join(err, h.stop(g)))
+	}
+	phases.Switch = milliseconds(time.Since(start))
+	if old != nil {
+		h.retireInBackground(old)
+	}
+	return nil
+}
+
+// check holds a generation's symbols against everything the host expects.
+func (h *Host) check(p *pluginState, g *generation) error {
+	if err := checkHooks(g.symbols); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := p.table(g)
+	return err
+}
+
+// commit is the switch: one store moves every handle of the plugin. The
+// handles are resolved once more under the lock, since a Bind may have come
+// after the check. It gives the end of the generation that served, which is
+// the caller's to finish; nil after the built-in.
+func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return nil, errClosed()
+	}
+	t, err := p.table(g)
+	if err != nil {
+		return nil, err
+	}
+	before := p.generation(p.live.Load().generation)
+	p.live.Store(t)
+	if before != nil {
+		before.state = control.StateRetired
+		old = before.end()
+	}
+	if g != nil {
+		g.state, g.reason = control.StateLive, ""
+	}
+	return old, nil
+}
+
+// fail says why g did not become live. A generation that was good before stays
+// "retired": it may be tried again.
+func (h *Host) fail(g *generation, err error) error {
+	var ce *control.Error
+	if !errors.As(err, &ce) {
+		h.logPanic(err)
+		ce = refusal(err)
+	}
+	if g != nil {
+		h.mu.Lock()
+		g.reason = ce.Error()
+		h.mu.Unlock()
+	}
+	return ce
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

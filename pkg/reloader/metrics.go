@@ -1,0 +1,80 @@
+package reloader
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// metrics counts how loads ended.
+type metrics struct {
+	mu    sync.Mutex
+	loads map[loadLabels]int64
+}
+
+type loadLabels struct {
+	plugin  string
+	verdict control.Verdict
+}
+
+func (m *metrics) count(plugin string, verdict control.Verdict) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loads == nil {
+		m.loads = map[loadLabels]int64{}
+	}
+	// Names come out of files that strangers may send: they get one line each
+	// only up to a bound.
+	const maxLines = 1000
+	labels := loadLabels{plugin, verdict}
+	if _, ok := m.loads[labels]; !ok && len(m.loads) >= maxLines {
+		labels.plugin = ""
+	}
+	m.loads[labels]++
+}
+
+// writeMetrics writes the Prometheus text format, version 0.0.4.
+func (h *Host) writeMetrics(w io.Writer) error {
+	var b strings.Builder
+	s := h.Status()
+	family := func(name, kind, help string) {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+	}
+	family("hotgo_loads_total", "counter", "Loads that ended, by verdict.")
+	h.metrics.mu.Lock()
+	loads := maps.Clone(h.metrics.loads)
+	h.metrics.mu.Unlock()
+	for _, l := range slices.SortedFunc(maps.Keys(loads), func(a, b loadLabels) int {
+		return cmp.Or(cmp.Compare(a.plugin, b.plugin), cmp.Compare(a.verdict, b.verdict))
+	}) {
+		fmt.Fprintf(&b, "hotgo_loads_total{plugin=%s,verdict=%s} %d\n", label(l.plugin), label(string(l.verdict)), loads[l])
+	}
+	family("hotgo_live_generation", "gauge", "Generation that serves; 0 is the built-in.")
+	for _, p := range s.Plugins {
+		fmt.Fprintf(&b, "hotgo_live_generation{plugin=%s} %d\n", label(p.Name), p.Live)
+	}
+	family("hotgo_generations", "gauge", "Generations that are mapped; Go never unmaps one.")
+	for _, p := range s.Plugins {
+		fmt.Fprintf(&b, "hotgo_generations{plugin=%s} %d\n", label(p.Name), len(p.Generations))
+	}
+	family("hotgo_mapped_bytes", "gauge", "Address space of all generations.")
+	fmt.Fprintf(&b, "hotgo_mapped_bytes %d\n", s.Memory.MappedBytes)
+	family("hotgo_resident_bytes", "gauge", "Memory of all generations.")
+	fmt.Fprintf(&b, "hotgo_resident_bytes %d\n", s.Memory.ResidentBytes)
+	family("hotgo_stuck_goroutines", "gauge", "Initialisers and hooks that never returned.")
+	fmt.Fprintf(&b, "hotgo_stuck_goroutines %d\n", s.Stuck)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// label quotes a label's value: only these three are escaped in that format,
+// so strconv.Quote would be wrong.
+func label(v string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(v) + `"`
+}

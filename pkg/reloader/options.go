@@ -1,0 +1,109 @@
+package reloader
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Options configure a Host. The zero value works.
+type Options struct {
+	// Name is what people call this host; "" is the executable's base name.
+	Name string
+
+	// Socket is the path of the control socket; "" picks it as
+	// control.SocketPath describes. Its directory has to belong to this user
+	// and to be writable by nobody else; it is created with mode 0700 where it
+	// does not exist.
+	Socket string
+
+	// NoSocket keeps the host from listening at all. Handler still works.
+	NoSocket bool
+
+	// AllowUIDs may use the socket besides this process's own user and root.
+	// They also have to be able to enter the socket's directory.
+	AllowUIDs []int
+
+	// Dir keeps the journal and the copies of what was loaded. With "" nothing
+	// stays: a copy is unlinked as soon as it is mapped.
+	Dir string
+
+	// Logger gets one record for each event and each refused connection; nil
+	// is silent.
+	Logger *slog.Logger
+
+	// TrustedKeys are the keys of which one must have signed an artifact.
+	// Signatures are not implemented yet: with keys set every load is refused,
+	// rather than accepted unchecked.
+	TrustedKeys []string
+
+	// OpenTimeout bounds a plugin's initialisers; 0 means 30 s. One that takes
+	// longer is given up: the load fails, and the goroutine that runs it stays
+	// behind, because nothing can end it. Status counts such goroutines.
+	OpenTimeout time.Duration
+
+	// HookTimeout bounds each call of a hook; 0 means 10 s.
+	HookTimeout time.Duration
+
+	// MaxArtifactBytes bounds one artifact; 0 means 512 MiB.
+	MaxArtifactBytes int64
+}
+
+// hookGrace is what a hook gets on top of its context's deadline to return.
+const hookGrace = time.Second
+
+func (o *Options) complete() error {
+	if o.Name == "" {
+		o.Name = "host"
+		if exe, err := os.Executable(); err == nil {
+			o.Name = strings.TrimSuffix(filepath.Base(exe), ".exe")
+		}
+	} else if err := validName(o.Name); err != nil {
+		return err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.OpenTimeout, 30*time.Second)
+	setDefault(&o.HookTimeout, 10*time.Second)
+	setDefault(&o.MaxArtifactBytes, 512<<20)
+	if o.OpenTimeout < 0 || o.HookTimeout < 0 || o.MaxArtifactBytes < 0 {
+		return fmt.Errorf("check options: a negative limit (OpenTimeout %v, HookTimeout %v, MaxArtifactBytes %d)", o.OpenTimeout, o.HookTimeout, o.MaxArtifactBytes)
+	}
+	if o.Dir != "" {
+		dir, err := filepath.Abs(o.Dir)
+		if err != nil {
+			return fmt.Errorf("check options: %w", err)
+		}
+		o.Dir = dir
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// validName: the name is printed, matched against targets and put into metrics.
+func validName(name string) error {
+	bad := func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`/\*?[`, r)
+	}
+	if len(name) > 100 || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("check options: %.120q cannot be a host's name: at most 100 bytes, without spaces and /\\*?[", name)
+	}
+	return nil
+}
+
+// logEnabled avoids building records for a silent logger.
+func (h *Host) logEnabled(level slog.Level) bool {
+	return h.opts.Logger.Enabled(context.Background(), level)
+}

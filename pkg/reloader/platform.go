@@ -1,0 +1,184 @@
+package reloader
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/hotgo/hotgo/pkg/internal/abi"
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
+)
+
+// inspection is what an artifact's file says.
+type inspection struct {
+	manifest artifact.Manifest
+	digest   string
+	print    *abi.Fingerprint
+}
+
+// outcome is how opening an artifact ended.
+type outcome int
+
+const (
+	opened     outcome = iota
+	refused            // plugin.Open gave an error
+	initFailed         // an initialiser panicked
+	initHung           // an initialiser has not returned yet
+	initLate           // the one that hung has returned after all, sound
+	notUsable          // opened, but what it exports is no entry of ours
+)
+
+// platform is the process as a load sees it: the seam that lets the
+// transaction be tested without loading anything. The host's queue is not
+// enough to guard it, because several hosts may live in one process.
+type platform struct {
+	lock    sync.Locker // held from judge to record
+	support func() error
+	inspect func(f io.ReaderAt, size int64) (*inspection, error)
+	judge   func(*inspection) ([]abi.Mismatch, error)
+	open    func(path string) (goplugin.Symbols, error)
+	// record enters a load in the ledger and reports whether its code is mapped.
+	record func(in *inspection, path, by string, how outcome) (mapped bool)
+	host   func() (*abi.Fingerprint, error)
+}
+
+// process is the ledger of this process: what its executable is, and what was
+// mapped since it started.
+type process struct {
+	loading sync.Mutex
+	host    func() (*abi.Fingerprint, error)
+
+	mu     sync.Mutex // guards ledger: a late initialiser reports outside loading
+	ledger abi.Process
+}
+
+// thisProcess belongs to all hosts of the process, since the runtime's tables do.
+var thisProcess = sync.OnceValue(newProcess)
+
+func newProcess() *platform {
+	p := &process{host: sync.OnceValues(readExecutable)}
+	if cpuinfo, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		p.ledger.CPU = abi.CPULevel(string(cpuinfo))
+	}
+	return &platform{
+		lock: &p.loading, support: supported, inspect: inspect,
+		judge: p.judge, open: goplugin.Open, record: p.record, host: p.host,
+	}
+}
+
+// supported says why this process cannot load artifacts, if it cannot.
+func supported() error {
+	switch {
+	case !goplugin.Supported:
+		return &control.Error{
+			Code:    control.CodeUnsupported,
+			Message: fmt.Sprintf("this host cannot load plugins: it was built for %s/%s without cgo, or the system has no Go plugins", runtime.GOOS, runtime.GOARCH),
+			Limit:   "the Go runtime", Next: "build the host with CGO_ENABLED=1 on Linux",
+		}
+	case runtime.GOOS != "linux":
+		return &control.Error{
+			Code:    control.CodeUnsupported,
+			Message: "this host cannot load plugins: hotgo cannot check files of " + runtime.GOOS + " yet, and does not load what it has not checked",
+			Limit:   "hotgo", Next: "run the host on Linux",
+		}
+	}
+	return nil
+}
+
+// readExecutable reads the binary that runs, not the one that may have taken
+// its place on disk since: that is what /proc/self/exe is for.
+func readExecutable() (*abi.Fingerprint, error) {
+	path := "/proc/self/exe"
+	if runtime.GOOS != "linux" {
+		var err error
+		if path, err = os.Executable(); err != nil {
+			return nil, err
+		}
+	}
+	return abi.ReadFile(path)
+}
+
+// inspect reads everything a load needs from an artifact. The order gives the
+// clearest error: whether it is a whole Go plugin at all, then whether hotgo
+// built it and every byte is as it was.
+func inspect(f io.ReaderAt, size int64) (*inspection, error) {
+	fp, err := abi.Read(f, size)
+	if err != nil {
+		return nil, err
+	}
+	if err := fp.RequirePlugin(); err != nil {
+		return nil, err
+	}
+	m, digest, err := artifact.VerifyPayload(f, size)
+	if err != nil {
+		return nil, err
+	}
+	return &inspection{manifest: m, digest: digest, print: fp}, nil
+}
+
+func (p *process) judge(in *inspection) ([]abi.Mismatch, error) {
+	host, err := p.host()
+	if err != nil {
+		return nil, fmt.Errorf("read this host's executable: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return abi.Compare(host, in.print, &p.ledger), nil
+}
+
+// record: see abi.Process for what each outcome leaves behind.
+func (p *process) record(in *inspection, path, by string, how outcome) (mapped bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch how {
+	case opened, notUsable:
+		p.ledger.Add(in.print, by, false)
+	case refused:
+		// dlopen's own refusal leaves nothing behind, the runtime's does.
+		if !isMapped(path) {
+			return false
+		}
+		p.ledger.Add(in.print, by, true)
+	case initHung:
+		// It may go on at any moment and initialise what it has not reached
+		// yet, so all of it is out of bounds until it returns.
+		p.ledger.Add(in.print, by, true)
+	case initFailed:
+		stuck, err := stuckInits(in.print, path)
+		if err != nil {
+			p.ledger.Add(in.print, by, true)
+			break
+		}
+		p.ledger.AddStuck(in.print, by, stuck)
+	case initLate:
+		p.ledger.Recovered(by)
+	}
+	return true
+}
+
+func stuckInits(fp *abi.Fingerprint, path string) (stuck []string, err error) {
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return nil, err
+	}
+	defer maps.Close()
+	mem, err := os.Open("/proc/self/mem")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, mem.Close()) }()
+	return fp.StuckInits(path, maps, mem)
+}
+
+// isMapped reports whether this process has mapped the file at path. Where
+// that cannot be told the answer is yes, which refuses more.
+func isMapped(path string) bool {
+	maps, err := os.ReadFile("/proc/self/maps")
+	return err != nil || strings.Contains(string(maps), " "+path)
+}

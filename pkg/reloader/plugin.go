@@ -1,0 +1,137 @@
+package reloader
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// pluginState is one plugin of a host: bound, loaded, or both. Host.mu guards
+// everything but live, which handles read. The list of generations and what is
+// in them is changed only by who holds the host's queue as well, and so may be
+// read with either.
+type pluginState struct {
+	name  string
+	live  atomic.Pointer[table]
+	binds []*binding    // by slot
+	gens  []*generation // number n is at n-1
+}
+
+// generation is one version that was opened. Its life, each arrow taken by
+// whoever holds the host's queue:
+//
+//	opened ── HotStart, HotHealth ──> live ──> retired ──> live again …
+//	   └──── any failure ──> failed ──────────────────────^
+//
+// A failed generation can become live later if its code is there (the hooks
+// refused, not the initialisers). Nothing ever leaves the list, as nothing
+// ever leaves memory.
+type generation struct {
+	number   int
+	plugin   string
+	manifest artifact.Manifest
+	digest   string
+	bytes    int64
+	path     string // the file it was mapped from, which may be unlinked
+	loaded   time.Time
+	symbols  map[string]any // nil: its initialisers failed, it can never run
+
+	// Guarded by Host.mu.
+	state  control.State
+	reason string             // why it failed, the last time it was tried
+	retire context.CancelFunc // ends HotStart's context; nil where it does not run
+	idle   chan struct{}      // closed while no HotStop of it runs
+}
+
+// plugin gives the state of a plugin, made at its first mention. The caller
+// holds h.mu.
+func (h *Host) plugin(name string) *pluginState {
+	p := h.plugins[name]
+	if p == nil {
+		p = newPlugin(name)
+		h.plugins[name] = p
+	}
+	return p
+}
+
+func newPlugin(name string) *pluginState {
+	p := &pluginState{name: name}
+	p.live.Store(&table{})
+	return p
+}
+
+// bind adds a slot to a plugin's table.
+func (h *Host) bind(plugin string, b *binding) (live *atomic.Pointer[table], slot int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.plugin(plugin)
+	now := p.live.Load()
+	value := b.builtin
+	if g := p.generation(now.generation); g != nil {
+		if v, err := b.value(g.symbols); err == nil {
+			value = v
+		} else {
+			h.record(control.Event{
+				Event: control.KindNote, Plugin: plugin, Generation: g.number,
+				Reason: "a new handle keeps its built-in: " + err.Error(),
+			})
+		}
+	}
+	slot = len(p.binds)
+	p.binds = append(p.binds, b)
+	values := append(append(make([]any, 0, slot+1), now.values...), value)
+	p.live.Store(&table{generation: now.generation, values: values})
+	return &p.live, slot
+}
+
+// generation gives generation n, nil for 0 and for numbers that never were.
+func (p *pluginState) generation(n int) *generation {
+	if n < 1 || n > len(p.gens) {
+		return nil
+	}
+	return p.gens[n-1]
+}
+
+// find gives the generation that was made from the same bytes or the same
+// build inputs, which amount to the same code under the same identity.
+func (p *pluginState) find(digest, key string) *generation {
+	for _, g := range p.gens {
+		if g.digest == digest || g.manifest.Key == key {
+			return g
+		}
+	}
+	return nil
+}
+
+// table resolves all handles in g (nil: the built-ins).
+func (p *pluginState) table(g *generation) (*table, error) {
+	t := &table{values: make([]any, len(p.binds))}
+	if g == nil {
+		for slot, b := range p.binds {
+			t.values[slot] = b.builtin
+		}
+		return t, nil
+	}
+	t.generation = g.number
+	for slot, b := range p.binds {
+		v, err := b.value(g.symbols)
+		if err != nil {
+			return nil, err
+		}
+		t.values[slot] = v
+	}
+	return t, nil
+}
+
+// lacksBuiltin names a bound symbol that has no built-in, or "".
+func (p *pluginState) lacksBuiltin() string {
+	for _, b := range p.binds {
+		if !b.hasBuiltin {
+			return b.symbol
+		}
+	}
+	return ""
+}

@@ -1,0 +1,106 @@
+package reloader
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// Previous as the target of Rollback is the newest healthy generation before
+// the live one, or the built-in where there is none.
+const Previous = -1
+
+// Rollback makes a generation that was opened before live again; 0 is the
+// built-in. Nothing is loaded. Its HotStart and HotHealth run first and may
+// refuse, then comes the switch, then HotStop of the generation that served.
+// ctx bounds the wait for a load that is under way.
+//
+// Errors: always a *control.Error; CodeNotFound for a plugin or generation that
+// is not there, CodeRefused for one that cannot run.
+func (h *Host) Rollback(ctx context.Context, plugin string, to int) (control.Event, error) {
+	return h.rollback(ctx, plugin, to, nil)
+}
+
+func (h *Host) rollback(ctx context.Context, plugin string, to int, caller *control.Caller) (control.Event, error) {
+	began := time.Now()
+	ev := control.Event{Plugin: plugin, Caller: caller, PhasesMS: &control.Phases{}}
+	err := h.rollBackTo(ctx, &ev, to)
+	ev.TotalMS = milliseconds(time.Since(began))
+	if err != nil {
+		e := asControlError(err)
+		ev.Event, ev.Verdict = control.KindFailed, control.Failed
+		ev.Code, ev.Reason, ev.Evidence, ev.Next = e.Code, "rollback: "+e.Error(), e.Evidence, e.Next
+		return h.record(ev), e
+	}
+	return h.record(ev), nil
+}
+
+func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int) error {
+	release, err := h.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	p, g, err := h.rollbackTarget(ev.Plugin, to)
+	if err != nil {
+		return err
+	}
+	if g != nil {
+		ev.Generation, ev.Key, ev.Digest, ev.Link = g.number, g.manifest.Key, g.digest, g.manifest.Link
+	}
+	if ev.Generation == p.live.Load().generation {
+		ev.Event, ev.Verdict = control.KindUnchanged, control.Unchanged
+		return nil
+	}
+	if err := h.activate(p, g, ev.PhasesMS); err != nil {
+		return err
+	}
+	ev.Event, ev.Verdict = control.KindRolledBack, control.Swapped
+	return nil
+}
+
+// rollbackTarget finds the generation; nil is the built-in.
+func (h *Host) rollbackTarget(plugin string, to int) (*pluginState, *generation, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.plugins[plugin]
+	if p == nil {
+		return nil, nil, &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("this host has no plugin %q", plugin), Next: "hotgo status"}
+	}
+	if to == Previous {
+		to = p.previous()
+	}
+	if to == 0 {
+		if missing := p.lacksBuiltin(); missing != "" {
+			return nil, nil, &control.Error{
+				Code: control.CodeRefused, Message: fmt.Sprintf("%s cannot go back to the built-in: the host has none for %s", plugin, missing),
+				Limit: "the host",
+			}
+		}
+		return p, nil, nil
+	}
+	g := p.generation(to)
+	switch {
+	case g == nil:
+		return nil, nil, &control.Error{
+			Code:    control.CodeNotFound,
+			Message: fmt.Sprintf("%s has no generation %d in this process (it has %d)", plugin, to, len(p.gens)), Next: "hotgo status",
+		}
+	case g.symbols == nil:
+		return nil, nil, &control.Error{Code: control.CodeRefused, Message: fmt.Sprintf("generation %d of %s never ran: %s", to, plugin, g.reason)}
+	}
+	return p, g, nil
+}
+
+// previous gives the number of the newest healthy generation before the live
+// one, 0 where there is none.
+func (p *pluginState) previous() int {
+	for n := p.live.Load().generation - 1; n > 0; n-- {
+		if p.gens[n-1].state == control.StateRetired {
+			return n
+		}
+	}
+	return 0
+}

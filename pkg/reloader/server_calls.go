@@ -1,0 +1,151 @@
+package reloader
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+func (a *api) status(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, a.h.Status())
+}
+
+func (a *api) history(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, control.History{V: control.EventVersion, Events: a.h.History()})
+}
+
+func (a *api) metrics(w http.ResponseWriter, _ *http.Request) error {
+	var b strings.Builder
+	if err := a.h.writeMetrics(&b); err != nil {
+		return err
+	}
+	return write(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
+}
+
+func (a *api) rollback(w http.ResponseWriter, r *http.Request) error {
+	var req control.RollbackRequest
+	if err := decode(w, r, &req); err != nil {
+		return err
+	}
+	to := Previous
+	if req.To != nil {
+		if to = *req.To; to < 0 {
+			return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("there is no generation %d", to)}
+		}
+	}
+	release(w)
+	ev, err := a.h.rollback(r.Context(), req.Plugin, to, caller(r))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, ev)
+}
+
+// load takes an artifact as the body, or the path of one.
+func (a *api) load(w http.ResponseWriter, r *http.Request) error {
+	req := loadRequest{caller: caller(r)}
+	switch dry := r.URL.Query().Get("dry_run"); dry {
+	case "", "0", "false":
+	case "1", "true":
+		req.dryRun = true
+	default:
+		return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("dry_run is 1 or 0, not %.20q", dry)}
+	}
+	var err error
+	if mediaType(r) == control.TypeJSON {
+		err = a.byPath(w, r, &req)
+	} else {
+		err = a.byUpload(w, r, &req)
+	}
+	if err != nil {
+		return err
+	}
+	ev, err := a.h.load(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, ev)
+}
+
+func (a *api) byPath(w http.ResponseWriter, r *http.Request, req *loadRequest) error {
+	var body control.LoadRequest
+	if err := decode(w, r, &body); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(body.Path) {
+		return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("the path has to be absolute: %.200q", body.Path)}
+	}
+	if err := artifact.ValidDigest(body.Digest); err != nil {
+		return &control.Error{Code: control.CodeBadRequest, Message: "the digest of the file has to be given", Err: err}
+	}
+	req.digest = body.Digest
+	req.receive = func() (*copied, error) {
+		release(w)
+		return a.h.receiveFile(r.Context(), body.Path)
+	}
+	return nil
+}
+
+func (a *api) byUpload(w http.ResponseWriter, r *http.Request, req *loadRequest) error {
+	limit := a.h.opts.MaxArtifactBytes
+	if r.ContentLength > limit {
+		return tooLarge(limit) // before a byte of it was read
+	}
+	if req.digest = r.Header.Get(control.DigestHeader); req.digest != "" {
+		if err := artifact.ValidDigest(req.digest); err != nil {
+			return &control.Error{Code: control.CodeBadRequest, Message: "header " + control.DigestHeader, Err: err}
+		}
+	}
+	req.receive = func() (*copied, error) {
+		select {
+		case a.uploads <- struct{}{}:
+			defer func() { <-a.uploads }()
+		default:
+			return nil, &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d uploads are under way already", maxUploads), Limit: "hotgo"}
+		}
+		body := &progressReader{r: http.MaxBytesReader(w, r.Body, limit), c: http.NewResponseController(w)}
+		f, err := a.h.copies.receive(r.Context(), body)
+		release(w)
+		return f, err
+	}
+	return nil
+}
+
+// release takes back the deadline for reading: the request is all here, and
+// what follows may take longer. A deadline that passed would look like a client
+// that has gone.
+func release(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
+
+// An upload has to make progress, but may take as long as it needs: every
+// stallBytes give it stallTimeout for the next ones. A limit for the whole
+// would refuse slow links, one for each read would let a byte now and then hold
+// a slot for ever.
+const (
+	stallBytes   = 64 << 10
+	stallTimeout = 30 * time.Second
+)
+
+type progressReader struct {
+	r       io.Reader
+	c       *http.ResponseController
+	granted bool
+	since   int // bytes since the deadline was set
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	if !p.granted || p.since >= stallBytes {
+		p.granted, p.since = true, 0
+		_ = p.c.SetReadDeadline(time.Now().Add(stallTimeout))
+	}
+	n, err := p.r.Read(b)
+	p.since += n
+	return n, err
+}

@@ -1,0 +1,89 @@
+package reloader
+
+import (
+	"cmp"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/internal/typename"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// Status tells what this host is and what it runs. It is cheap while nothing
+// is loaded; after that it reads the process's memory map.
+func (h *Host) Status() control.Status {
+	s := control.Status{
+		V: control.EventVersion, Name: h.opts.Name, PID: os.Getpid(), Socket: h.Socket(),
+		GoVersion: runtime.Version(), GOOS: runtime.GOOS, GOARCH: runtime.GOARCH,
+		Flags: map[string]string{}, Started: h.started, Plugins: []control.Plugin{},
+		Stuck: int(h.stuck.Load()),
+	}
+	s.Executable, _ = os.Executable()
+	if info, ok := debug.ReadBuildInfo(); ok {
+		s.Package, s.GoVersion = info.Path, info.GoVersion
+		for _, f := range info.Settings {
+			if !strings.HasPrefix(f.Key, "vcs") {
+				s.Flags[f.Key] = f.Value
+			}
+		}
+	}
+	if fp, err := h.platform.host(); err == nil {
+		s.BuildID = fp.BuildID
+	}
+	files := h.addPlugins(&s)
+	s.Memory.RSSBytes = residentSet()
+	if len(files) == 0 {
+		return s
+	}
+	usage := mappedFiles(files)
+	for i := range s.Plugins {
+		for j := range s.Plugins[i].Generations {
+			g := &s.Plugins[i].Generations[j]
+			u := usage[files[pluginGeneration{s.Plugins[i].Name, g.Generation}]]
+			g.MappedBytes, g.ResidentBytes = u.mapped, u.resident
+			s.Memory.MappedBytes += u.mapped
+			s.Memory.ResidentBytes += u.resident
+		}
+	}
+	return s
+}
+
+type pluginGeneration struct {
+	plugin     string
+	generation int
+}
+
+// usage is what one file costs this process, in bytes.
+type usage struct{ mapped, resident int64 }
+
+// addPlugins copies the state of all plugins and gives the files that their
+// generations were mapped from.
+func (h *Host) addPlugins(s *control.Status) map[pluginGeneration]string {
+	files := map[pluginGeneration]string{}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.plugins {
+		out := control.Plugin{Name: p.name, Live: p.live.Load().generation}
+		seen := map[control.Symbol]bool{}
+		for _, b := range p.binds {
+			sym := control.Symbol{Name: b.symbol, Type: typename.Of(b.typ), Builtin: b.hasBuiltin}
+			if !seen[sym] {
+				seen[sym] = true
+				out.Symbols = append(out.Symbols, sym)
+			}
+		}
+		for _, g := range p.gens {
+			files[pluginGeneration{p.name, g.number}] = g.path
+			out.Generations = append(out.Generations, control.Generation{
+				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest, Link: g.manifest.Link,
+				Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
+			})
+		}
+		s.Plugins = append(s.Plugins, out)
+	}
+	slices.SortFunc(s.Plugins, func(a, b control.Plugin) int { return cmp.Compare(a.Name, b.Name) })
+	return files
+}
