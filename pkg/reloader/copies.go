@@ -97,7 +97,11 @@ func (c *copies) next(suffix string) (string, error) {
 	if c.closed {
 		return "", errClosed()
 	}
-	if c.dir == "" {
+	// Directories for temporary files are swept; a host may outlive its own.
+	if _, err := os.Lstat(c.dir); err != nil {
+		if c.lock != nil {
+			c.lock.Close()
+		}
 		if err := c.open(); err != nil {
 			return "", diskError(err)
 		}
@@ -115,7 +119,7 @@ type copied struct {
 	digest string
 }
 
-// discard removes the file, unless copies are kept and it has been loaded.
+// discard removes the file; what is mapped from it stays mapped.
 func (c *copied) discard() { _ = os.Remove(c.path) }
 
 // receive copies r into the private directory. The caller discards the result.

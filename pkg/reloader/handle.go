@@ -44,8 +44,9 @@ func (h *Handle[T]) Generation() int { return h.live.Load().generation }
 //
 // T is the type of the function (a named function type, or an interface that
 // the function implements, will do too). For a variable T is its type, and Get
-// gives the value it had when its generation became live; or T is a pointer to
-// that type, and Get gives the variable itself.
+// gives the value it had when its generation became live, read without
+// synchronisation; or T is a pointer to that type, and Get gives the variable
+// itself.
 //
 // builtin serves until a generation is live, and again after a rollback to
 // generation 0. It may be nil where T allows it.

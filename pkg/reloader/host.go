@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/journal"
 )
@@ -74,6 +76,9 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		}
 	}
 	h.record(control.Event{Event: control.KindStarted})
+	if issue := abi.KnownIssue(runtime.Version()); issue != "" {
+		h.record(control.Event{Event: control.KindNote, Reason: issue})
+	}
 	return h, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -252,6 +254,9 @@ func (t *transaction) openError(err error, how outcome) error {
 	case refused:
 		e.Message = "the system refused to open " + t.plugin.name
 		e.Limit = "the Go runtime and the dynamic linker"
+		if strings.Contains(err.Error(), "failed to map segment") { // glibc, of a file on a noexec mount
+			e.Next = fmt.Sprintf("set TMPDIR or Options.Dir to a directory that is not mounted noexec (%s is)", filepath.Dir(t.file.path))
+		}
 	default:
 		e.Message = t.plugin.name + " was opened, but does not give its symbols"
 	}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
@@ -261,6 +263,57 @@ func TestVariablesBindByValueAndByAddress(t *testing.T) {
 	mustLoad(t, h, f.versionInit(m, func() (map[string]any, error) { return map[string]any{"Rate": &rate}, nil }))
 	if value.Get() != 5 || address.Get() != &rate || boxed.Get() != 5 {
 		t.Errorf("value %d, address %p, boxed %v", value.Get(), address.Get(), boxed.Get())
+	}
+}
+
+func TestManifestsTypesAreJudgedAsAssignmentWould(t *testing.T) {
+	type rate []int
+	type pricer func(int) int
+	v := func(typ string) artifact.Symbol { return artifact.Symbol{Kind: "var", Type: typ} }
+	fn := func(typ string) artifact.Symbol { return artifact.Symbol{Kind: "func", Type: typ} }
+	for _, c := range []struct {
+		t    reflect.Type
+		s    artifact.Symbol
+		want bool
+	}{
+		{reflect.TypeFor[func(int) int](), fn("func(int) int"), true},
+		{reflect.TypeFor[pricer](), fn("func(int) int"), true},
+		{reflect.TypeFor[func(int)](), fn("func(int) int"), false},
+		{reflect.TypeFor[int](), fn("func(int) int"), false},
+		{reflect.TypeFor[int](), v("int"), true},
+		{reflect.TypeFor[int](), v("x.Int"), false},
+		{reflect.TypeFor[string](), v("x.String"), false},
+		{reflect.TypeFor[*int](), v("int"), true},
+		{reflect.TypeFor[*int](), v("*int"), true},
+		{reflect.TypeFor[*int](), v("string"), false},
+		{reflect.TypeFor[rate](), v("[]int"), true},
+		{reflect.TypeFor[[]int](), v("x.Rate"), true},
+		{reflect.TypeFor[[]int](), v("[]string"), false},
+		{reflect.TypeFor[rate](), v("x.Rate"), false},
+		{reflect.TypeFor[func(int) int](), v("func(int) int"), true},
+	} {
+		if got := fits(c.t, c.s); got != c.want {
+			t.Errorf("fits(%v, %s %s) = %v", c.t, c.s.Kind, c.s.Type, got)
+		}
+	}
+}
+
+func TestHostSurvivesTheLossOfItsTemporaryDirectory(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	mustLoad(t, h, f.version("pricing", "a", prices(2)))
+	if err := os.RemoveAll(h.copies.base); err != nil {
+		t.Fatal(err)
+	}
+	mustLoad(t, h, f.version("pricing", "b", prices(3)))
+}
+
+func TestFullDiskIsSaidAsSuch(t *testing.T) {
+	err := diskError(fmt.Errorf("write copy: %w", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}))
+	var e *control.Error
+	if !errors.As(err, &e) || e.HTTPStatus() != 507 || e.Next == "" {
+		t.Errorf("error %+v", e)
 	}
 }
 

@@ -65,26 +65,34 @@ func newPlugin(name string) *pluginState {
 
 // bind adds a slot to a plugin's table.
 func (h *Host) bind(plugin string, b *binding) (live *atomic.Pointer[table], slot int) {
+	p, slot, generation, err := h.addSlot(plugin, b)
+	if err != nil {
+		h.record(control.Event{
+			Event: control.KindNote, Plugin: plugin, Generation: generation,
+			Reason: "a new handle keeps its built-in: " + err.Error(),
+		})
+	}
+	return &p.live, slot
+}
+
+// addSlot gives the error of a live generation that does not fit.
+func (h *Host) addSlot(plugin string, b *binding) (p *pluginState, slot, generation int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.plugin(plugin)
+	p = h.plugin(plugin)
 	now := p.live.Load()
 	value := b.builtin
 	if g := p.generation(now.generation); g != nil {
-		if v, err := b.value(g.symbols); err == nil {
+		var v any
+		if v, err = b.value(g.symbols); err == nil {
 			value = v
-		} else {
-			h.record(control.Event{
-				Event: control.KindNote, Plugin: plugin, Generation: g.number,
-				Reason: "a new handle keeps its built-in: " + err.Error(),
-			})
 		}
 	}
 	slot = len(p.binds)
 	p.binds = append(p.binds, b)
 	values := append(append(make([]any, 0, slot+1), now.values...), value)
 	p.live.Store(&table{generation: now.generation, values: values})
-	return &p.live, slot
+	return p, slot, now.generation, err
 }
 
 // generation gives generation n, nil for 0 and for numbers that never were.

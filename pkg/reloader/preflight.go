@@ -160,7 +160,7 @@ func (t *transaction) wanted() error {
 			bad.rule, bad.private = rulePrivateType, own
 			return refusal(bad)
 		}
-		if !slices.Contains(accepted(b.typ, s.Kind), s.Type) {
+		if !fits(b.typ, s) {
 			return refusal(bad)
 		}
 	}
@@ -185,28 +185,31 @@ func ownType(m *artifact.Manifest, typ string) string {
 	return ""
 }
 
-// accepted lists the types that a symbol of that kind may have so that t can
-// hold it.
-func accepted(t reflect.Type, kind string) []string {
-	if kind == "var" {
-		out := []string{typename.Of(t)}
-		if t.Kind() == reflect.Pointer && t.Name() == "" {
-			out = append(out, typename.Of(t.Elem()))
-		}
-		return out
+// fits reports whether t can hold the symbol, as far as the manifest tells:
+// where one side is a named type whose underlying type might be the other's,
+// the answer is yes and the check after opening decides.
+func fits(t reflect.Type, s artifact.Symbol) bool {
+	if s.Kind != "var" {
+		return t.Kind() == reflect.Func && typename.Of(signatureOf(t)) == s.Type
 	}
-	if t.Kind() != reflect.Func {
-		return nil
+	if t.Kind() == reflect.Pointer && t.Name() == "" && typename.Of(t.Elem()) == s.Type {
+		return true
 	}
-	in, results := make([]reflect.Type, t.NumIn()), make([]reflect.Type, t.NumOut())
+	composite := t.Kind() > reflect.Complex128 && t.Kind() != reflect.String
+	return typename.Of(t) == s.Type || composite && (t.Name() != "") != typename.IsNamed(s.Type)
+}
+
+// signatureOf is the unnamed type of a function type: a named one holds any
+// function with its signature.
+func signatureOf(t reflect.Type) reflect.Type {
+	in, out := make([]reflect.Type, t.NumIn()), make([]reflect.Type, t.NumOut())
 	for i := range in {
 		in[i] = t.In(i)
 	}
-	for i := range results {
-		results[i] = t.Out(i)
+	for i := range out {
+		out[i] = t.Out(i)
 	}
-	// A named function type holds any function with its signature.
-	return []string{typename.Of(reflect.FuncOf(in, results, t.IsVariadic()))}
+	return reflect.FuncOf(in, out, t.IsVariadic())
 }
 
 // incompatible is the error for a file that the runtime would refuse, or that

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,11 @@ func listen(h *Host) (*server, error) {
 	path := h.opts.Socket
 	if path == "" {
 		path = control.SocketPath(h.opts.Name, os.Getpid())
+		for _, dir := range control.SocketDirs() {
+			if dir == filepath.Dir(path) {
+				peercred.RemoveStale(dir)
+			}
+		}
 	}
 	shared := len(h.opts.AllowUIDs) > 0
 	if shared && !peercred.Known {

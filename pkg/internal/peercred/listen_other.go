@@ -22,3 +22,6 @@ func Listen(path string, shared bool) (*Listener, error) {
 func EnsureDir(dir string) error {
 	return &AddressError{Op: opUse, Path: dir, Reason: "control sockets are not supported on this system", Err: errors.ErrUnsupported}
 }
+
+// RemoveStale does nothing here.
+func RemoveStale(string) {}

@@ -146,6 +146,29 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
+// RemoveStale removes the sockets in dir, files named *.sock, that nobody
+// listens on: those of processes that were killed. It does what it can and
+// tells nothing; use it on a directory that holds only such sockets.
+func RemoveStale(dir string) {
+	if EnsureDir(dir) != nil {
+		return
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".sock" && e.Type() == fs.ModeSocket {
+			_ = removeStale(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
 // probeTimeout is how long a process may take to accept the probe.
 const probeTimeout = time.Second
 

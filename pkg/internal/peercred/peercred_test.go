@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,6 +120,29 @@ func TestListenReplacesStaleSocketAndSparesLivingOne(t *testing.T) {
 	}
 	if _, err := net.Dial("unix", path); err != nil {
 		t.Errorf("the living socket was harmed: %v", err)
+	}
+}
+
+func TestSweepTakesStaleSocketsOnly(t *testing.T) {
+	dir := shortDir(t)
+	living, err := Listen(filepath.Join(dir, "living.sock"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer living.Close()
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "stale.sock"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+	if err := os.WriteFile(filepath.Join(dir, "file.sock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	RemoveStale(dir)
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if want := []string{filepath.Join(dir, "file.sock"), living.Path()}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("left %q, want %q", left, want)
 	}
 }
 

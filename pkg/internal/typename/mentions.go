@@ -51,6 +51,13 @@ func PackageOf(name string) string {
 	return name[:dot]
 }
 
+// IsNamed reports whether a canonical string is that of a named type of some
+// package, instantiated or not.
+func IsNamed(s string) bool {
+	head, _, _ := strings.Cut(s, "[")
+	return !strings.ContainsAny(head, " ({*<") && PackageOf(head) != ""
+}
+
 // isExported is go/token's rule without the import: a host carries this package.
 func isExported(name string) bool {
 	r, _ := utf8.DecodeRuneInString(name)

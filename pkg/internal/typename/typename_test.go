@@ -103,6 +103,17 @@ func TestMentionsFindsEveryPackage(t *testing.T) {
 	}
 }
 
+func TestIsNamed(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a.b/c.T": true, "c.T[int,[]x.Y]": true, "int": false, "*c.T": false, "[]c.T": false, "map[c.T]c.T": false,
+		"func(c.T)": false, "chan c.T": false, "struct{c.t int}": false, "<-chan c.T": false, "": false,
+	} {
+		if got := IsNamed(s); got != want {
+			t.Errorf("IsNamed(%q) = %v", s, got)
+		}
+	}
+}
+
 // FuzzArgs: any text either parses into canonical spelling or comes back
 // unchanged, and what came out canonical mentions no escape of the linker.
 func FuzzArgs(f *testing.F) {

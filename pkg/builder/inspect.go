@@ -1,0 +1,39 @@
+package builder
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
+)
+
+// ReadArtifact reads an artifact's manifest and computes its digest. The
+// manifest is what the file says about itself: whether it fits a host, and
+// whether it is what it claims to be, is for the host to check.
+//
+// Errors: those of opening and reading the file; one that names the file where
+// it is not an artifact.
+func ReadArtifact(path string) (*Artifact, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	a := &Artifact{Path: path, Bytes: fi.Size()}
+	if a.Digest, err = artifact.FileDigest(f); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if a.Manifest, err = artifact.Read(f, fi.Size()); err != nil {
+		return a, fmt.Errorf("read %s: %w", path, err)
+	}
+	return a, nil
+}
