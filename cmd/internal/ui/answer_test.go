@@ -1,0 +1,147 @@
+package ui
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+func text(t *testing.T, write func(*bytes.Buffer) error) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestProblem(t *testing.T) {
+	full := Problem{
+		What: "greet would not load into ./server (pid 812)",
+		Evidence: []control.Evidence{
+			{What: "golang.org/x/text", Host: "v0.21.0", Artifact: "v0.22.0"},
+			{What: "-trimpath", Host: "true", Artifact: "false"},
+		},
+		Limit: "the Go runtime",
+		Next:  "hotgo build --host ./server ./plugins/greet",
+	}
+	build := Problem{
+		What:        "pricing does not build",
+		Diagnostics: day()[7].Diagnostics,
+		Details:     []string{"note: module requires Go 1.27\nsecond line"},
+	}
+	golden(t, "problem.txt.golden", text(t, func(b *bytes.Buffer) error {
+		for _, p := range []Problem{full, build, {What: "no host found"}} {
+			if err := PrintProblem(b, p, plain()); err != nil {
+				return err
+			}
+		}
+		colored := plain()
+		colored.Color = true
+		return PrintProblem(b, full, colored)
+	}))
+}
+
+func TestStatusTable(t *testing.T) {
+	golden(t, "status.txt.golden", text(t, func(b *bytes.Buffer) error {
+		return Status(b, []control.Status{shop(), {Name: "empty", PID: 9, GoVersion: "go1.27.1"}}, plain())
+	}))
+	if got := text(t, func(b *bytes.Buffer) error { return Status(b, nil, plain()) }); got != "no host is up\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestHistoryTable(t *testing.T) {
+	events := day()
+	events[4].Caller = &control.Caller{UID: 1000, GID: 1000, PID: 4242}
+	golden(t, "history.txt.golden", text(t, func(b *bytes.Buffer) error {
+		return History(b, control.History{Events: events}, plain())
+	}))
+	if got := text(t, func(b *bytes.Buffer) error { return History(b, control.History{}, plain()) }); got != "nothing was loaded yet\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestColumnsCountWhatATerminalShows(t *testing.T) {
+	lines := columns([][]string{{"日本", "x"}, {"abcd", "y"}, {"é", "z"}}, 1)
+	want := "日本 x\nabcd y\né    z"
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestFiguresArePeoples(t *testing.T) {
+	for ms, want := range map[float64]string{
+		0.001: "<0.01ms", 0.05: "0.05ms", 1.1: "1ms", 61: "61ms", 1240: "1.24s", 12_345: "12.3s",
+	} {
+		if got := milliseconds(ms); got != want {
+			t.Errorf("%v ms is %q, want %q", ms, got, want)
+		}
+	}
+	for n, want := range map[int64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 24320: "23.8 KiB", 1<<20 - 1: "1.0 MiB", 1 << 40: "1.0 TiB", 1<<63 - 1: "8.0 EiB",
+	} {
+		if got := size(n); got != want {
+			t.Errorf("%d bytes are %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestColorIsForTerminalsUnlessAskedFor(t *testing.T) {
+	env := func(pairs ...string) func(string) string {
+		return func(name string) string {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == name {
+					return pairs[i+1]
+				}
+			}
+			return ""
+		}
+	}
+	file, err := os.Create(t.TempDir() + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, tc := range []struct {
+		when string
+		env  func(string) string
+		want bool
+	}{
+		{"auto", env("TERM", "xterm"), false},
+		{"always", env("TERM", "xterm"), true},
+		{"always", env("NO_COLOR", "1", "TERM", "dumb"), true},
+		{"never", env("TERM", "xterm"), false},
+	} {
+		if s := NewStyle(file, tc.when, "", tc.env); s.Color != tc.want || s.Terminal {
+			t.Errorf("a file with --color %s: %+v", tc.when, s)
+		}
+	}
+	tty := terminal(t)
+	for _, tc := range []struct {
+		when string
+		env  func(string) string
+		want bool
+	}{
+		{"auto", env("TERM", "xterm"), true},
+		{"auto", env("TERM", "xterm", "NO_COLOR", "1"), false},
+		{"auto", env("TERM", "dumb"), false},
+		{"always", env("TERM", "dumb"), true},
+		{"never", env("TERM", "xterm"), false},
+	} {
+		if s := NewStyle(tty, tc.when, "", tc.env); s.Color != tc.want || !s.Terminal {
+			t.Errorf("a terminal with --color %s: %+v, want color %v", tc.when, s, tc.want)
+		}
+	}
+	for value, want := range map[string]bool{"": true, "false": true, "0": true, "1": false, "true": false} {
+		if got := KeysWanted(tty, env("CI", value)); got != want {
+			t.Errorf("a terminal with CI=%s: keys %v, want %v", value, got, want)
+		}
+	}
+	if KeysWanted(file, env()) {
+		t.Error("keys are read from a file")
+	}
+}

@@ -1,0 +1,120 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// Status writes a table of hosts and their plugins, a row for each plugin, and
+// below it what the loads have cost each host. Above all it answers which
+// version of the code is running.
+func Status(w io.Writer, hosts []control.Status, s Style) error {
+	rows := [][]string{{"HOST", "PID", "GO", "PLUGIN", "LIVE", "KEY", "LOADED", "SIZE", "VERSIONS", "RESIDENT"}}
+	var memory [][]string
+	for _, h := range hosts {
+		id := []string{Clean(h.Name), strconv.Itoa(h.PID), Clean(h.GoVersion)}
+		for _, p := range h.Plugins {
+			rows = append(rows, append(id[:3:3], s.pluginCells(p)...))
+		}
+		if len(h.Plugins) == 0 {
+			rows = append(rows, append(id[:3:3], "-", "-", "-", "-", "-", "-", "-"))
+		}
+		memory = append(memory, []string{
+			host(Clean(h.Name), h.PID) + ":",
+			fmt.Sprintf("%s resident, %s of it in plugins, %s mapped", size(h.Memory.RSSBytes),
+				size(h.Memory.ResidentBytes), size(h.Memory.MappedBytes)),
+		})
+	}
+	if len(hosts) == 0 {
+		return s.writeLines(w, []string{"no host is up"})
+	}
+	return s.writeLines(w, append(s.table(rows), columns(memory, 1)...))
+}
+
+// pluginCells gives a plugin's part of a row.
+func (s Style) pluginCells(p control.Plugin) []string {
+	var resident int64
+	live := control.Generation{}
+	for _, g := range p.Generations {
+		resident += g.ResidentBytes
+		if g.Generation == p.Live {
+			live = g
+		}
+	}
+	name := Clean(p.Name)
+	versions, memory := strconv.Itoa(len(p.Generations)), size(resident)
+	switch {
+	case p.Live == 0 && !hasBuiltin(p):
+		return []string{name, "none", "-", "-", "-", versions, memory}
+	case p.Live == 0:
+		return []string{name, "built-in", "-", "-", "-", versions, memory}
+	}
+	return []string{
+		name, "v" + strconv.Itoa(p.Live), short(Clean(live.Key)),
+		s.in(live.Loaded).Format("2006-01-02 15:04:05"), size(live.ArtifactBytes), versions, memory,
+	}
+}
+
+func hasBuiltin(p control.Plugin) bool {
+	for _, sym := range p.Symbols {
+		if sym.Builtin {
+			return true
+		}
+	}
+	return false
+}
+
+// History writes what was loaded when, by whom, and how it ended, oldest first.
+func History(w io.Writer, h control.History, s Style) error {
+	if len(h.Events) == 0 {
+		return s.writeLines(w, []string{"nothing was loaded yet"})
+	}
+	rows := [][]string{{"TIME", "PLUGIN", "VERSION", "KEY", "OUTCOME", "TOOK", "BY", "REASON"}}
+	for _, ev := range h.Events {
+		row := []string{s.in(ev.Time).Format("2006-01-02 15:04:05"), "-", "-", "-", "", "-", "-", ""}
+		reason := cleanLines(ev.Reason)
+		ev = cleanEvent(ev)
+		row[4], _ = verdictWord(ev)
+		if ev.Plugin != "" {
+			row[1] = ev.Plugin
+		}
+		switch {
+		case ev.Generation > 0:
+			row[2] = "v" + strconv.Itoa(ev.Generation)
+		case ev.Event == control.KindRolledBack:
+			row[2] = "built-in"
+		}
+		if key := short(keyOf(ev)); key != "" {
+			row[3] = key
+		}
+		if ev.TotalMS > 0 {
+			row[5] = milliseconds(ev.TotalMS)
+		}
+		if ev.Caller != nil {
+			row[6] = caller(ev.Caller)
+		}
+		if reason = withCode(ev.Code, reason); len(reason) > 0 {
+			row[7] = reason[0]
+		}
+		rows = append(rows, row)
+	}
+	return s.writeLines(w, s.table(rows))
+}
+
+// table aligns rows and sets the first one off.
+func (s Style) table(rows [][]string) []string {
+	lines := columns(rows, 2)
+	lines[0] = s.paint(strong, lines[0])
+	return lines
+}
+
+func (s Style) writeLines(w io.Writer, lines []string) error {
+	if _, err := io.WriteString(w, strings.Join(lines, "\n")+"\n"); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
+}
