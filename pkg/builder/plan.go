@@ -31,6 +31,7 @@ type Plan struct {
 	Shared     []string  // the user's packages that plugin and host share
 	Flags      []string  // of the go command, such as -trimpath=true
 	Cached     *Artifact // the store's artifact with this key, or nil
+	Builtin    bool      // the host was built from this very code: generation 0 is it already
 
 	id       source.Identity
 	private  []*source.Unit
@@ -97,9 +98,26 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 	if !plugin.Command {
 		p.PluginPath += "/main"
 	}
+	p.Builtin = s.builtin(p)
 	var err error
 	p.Cached, err = s.b.stored(p)
 	return p, err
+}
+
+// builtin reports whether the host's built-in is what the plan would build.
+func (s *scan) builtin(p *Plan) bool {
+	if s.baseline == nil || s.target.fp == nil {
+		return false
+	}
+	for _, u := range p.private {
+		path := u.Package.ImportPath
+		_, linked := s.target.fp.Packages[path]
+		_, known := s.baseline.Packages[path]
+		if files, _ := s.baseline.changedFiles(u); !linked || !known || len(files) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // shared adds the user's packages that the host has. They must be what the

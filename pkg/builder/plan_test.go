@@ -246,3 +246,35 @@ import "example.com/shop/nowhere"
 		}
 	}
 }
+
+func TestBuiltinIsRecognised(t *testing.T) {
+	f := newFixture(t, strings.Replace(simplePlugin, `import _ "example.com/shop/api"`, `import _ "example.com/shop/plugins/pricing"`, 1))
+	b := f.builder(Options{})
+	f.host = f.root + "/../host"
+	if _, err := b.BuildHost(context.Background(), "./server", f.host); err != nil {
+		t.Fatal(err)
+	}
+	builtin := func() bool {
+		t.Helper()
+		p, err := f.plan(b, "./plugins/pricing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Builtin
+	}
+	if !builtin() {
+		t.Error("right after the host was built, its built-in is not recognised")
+	}
+	f.edit("plugins/pricing/calc/calc.go", "func Text", "// Text is a comment.\nfunc Text")
+	if !builtin() {
+		t.Error("a comment made the built-in another code")
+	}
+	f.edit("plugins/pricing/calc/calc.go", "one", "two")
+	if builtin() {
+		t.Error("an edit went unnoticed")
+	}
+	f.edit("plugins/pricing/calc/calc.go", "two", "one")
+	if !builtin() {
+		t.Error("back to what the host was built from, and not recognised")
+	}
+}
