@@ -34,7 +34,7 @@ type NotFoundError struct{ What string }
 func (e *NotFoundError) Error() string { return e.What + " matches no package" }
 
 // Find resolves directories and patterns (./plugins/..., import paths, plugin
-// names from Options.Names) to plugins, sorted by name. A pattern that ends in
+// names) to plugins, sorted by name. A pattern that ends in
 // "..." gives those packages that are commands or that no other package of the
 // same pattern imports: the sub-packages of a plugin belong to it.
 //
@@ -48,6 +48,19 @@ func (b *Builder) Find(ctx context.Context, patterns ...string) ([]Plugin, error
 				pattern = target
 				break
 			}
+		}
+		if b.isName(pattern) {
+			named, err := b.FindNamed(ctx, pattern)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range named {
+				found[p.ImportPath] = p
+			}
+			if len(named) == 0 {
+				return nil, &NotFoundError{What: "plugin " + pattern}
+			}
+			continue
 		}
 		pkgs, err := b.tool.List(ctx, nil, relative(b.opts.WorkDir, pattern))
 		if err != nil {
@@ -66,6 +79,12 @@ func (b *Builder) Find(ctx context.Context, patterns ...string) ([]Plugin, error
 		}
 	}
 	return unambiguous(found)
+}
+
+// isName reports whether a pattern can only be a plugin's name: one element,
+// neither a directory here nor a domain.
+func (b *Builder) isName(pattern string) bool {
+	return artifact.ValidName(pattern) == nil && !strings.ContainsAny(pattern, "./") && !isDir(filepath.Join(b.opts.WorkDir, pattern))
 }
 
 // relative makes a path that exists a pattern of the go command: "plugins/x"

@@ -219,7 +219,7 @@ import "example.com/shop/nowhere"
 	}
 	for pattern, want := range map[string]string{
 		"./plugins/...": "broken pricing tax", "plugins/tax": "tax", "example.com/shop/other/tax": "levy",
-		"levy": "levy", "./plugins/pricing/calc": "calc",
+		"levy": "levy", "pricing": "pricing", "./plugins/pricing/calc": "calc",
 	} {
 		if got := names(pattern); got != want {
 			t.Errorf("%s gives %q, want %q", pattern, got, want)
@@ -240,7 +240,7 @@ import "example.com/shop/nowhere"
 	if err != nil || len(found) != 2 || found[0].ImportPath != "example.com/shop/plugins/pricing" {
 		t.Errorf("FindNamed: %v, %v", found, err)
 	}
-	for _, bad := range []string{"./nowhere/...", "./nowhere", "fmt"} {
+	for _, bad := range []string{"./nowhere/...", "./nowhere", "fmt", "nobody"} {
 		if ps, err := b.Find(ctx, bad); err == nil {
 			t.Errorf("%s gives %v", bad, ps)
 		}
