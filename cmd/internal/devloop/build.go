@@ -1,0 +1,217 @@
+package devloop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// deathLimit is how many hosts may end while they load one version of a plugin
+// before it is left alone: a host that its supervisor restarts would otherwise
+// die of it for ever.
+const deathLimit = 2
+
+// building is the build that runs.
+type building struct {
+	group  *group
+	plugin string
+	key    string
+	cancel context.CancelFunc
+}
+
+// reconcile starts what is missing between what is wanted and what is there:
+// loads of what is built, and one build.
+func (l *Loop) reconcile() {
+	for _, id := range l.order {
+		g := l.groups[id]
+		for _, plugin := range g.wanted() {
+			w := g.want[plugin]
+			needing := l.needing(g, plugin)
+			switch {
+			case len(needing) == 0:
+			case w.artifact != nil:
+				for _, h := range needing {
+					l.load(h, w)
+				}
+			case l.building == nil:
+				l.build(g, w)
+			}
+		}
+	}
+}
+
+// wanted lists the plugins in the order of the snapshot's plugins.
+func (g *group) wanted() []string {
+	var names []string
+	for _, p := range g.plugins {
+		if g.want[p.Name] != nil {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// needing lists the hosts in which the wanted version has not come to an end.
+func (l *Loop) needing(g *group, plugin string) []*host {
+	var hs []*host
+	for _, h := range l.members(g) {
+		if !h.looked || !h.holds(plugin) {
+			continue
+		}
+		w, s := g.want[plugin], h.slot(plugin)
+		if !s.loading && s.settled != w.plan.Key && l.deaths[deathID(h, w)] < deathLimit {
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+func (l *Loop) build(g *group, w *want) {
+	plan := w.plan
+	ctx, cancel := context.WithCancel(l.ctx)
+	l.building = &building{group: g, plugin: plan.Plugin.Name, key: plan.Key, cancel: cancel}
+	l.async(func() func() {
+		a, err := l.fx.Build(ctx, plan)
+		cancelled := ctx.Err() != nil
+		cancel()
+		return func() {
+			l.building = nil
+			l.built(g, plan, a, err, cancelled)
+		}
+	})
+}
+
+// built takes over the result of a build, which may have been overtaken.
+func (l *Loop) built(g *group, plan *builder.Plan, a *builder.Artifact, err error, cancelled bool) {
+	name := plan.Plugin.Name
+	w := g.want[name]
+	current := w != nil && w.plan.Key == plan.Key
+	if _, changed := errors.AsType[*builder.ChangedError](err); changed {
+		l.look = true
+		if current {
+			delete(g.want, name) // of sources that are no more
+		}
+		return
+	}
+	if !current || err != nil && cancelled {
+		return
+	}
+	if err != nil {
+		l.buildFailed(g, w, err)
+		return
+	}
+	w.artifact = a
+	w.phases.Compile, w.phases.Link = ms(a.Compile), ms(a.Link)
+	l.emit(builtEvent(l.members(g), w))
+}
+
+// buildFailed settles a version that does not build, in every host of the
+// binary.
+func (l *Loop) buildFailed(g *group, w *want, err error) {
+	name := w.plan.Plugin.Name
+	ev := l.failure(g, name, err)
+	phases := w.phases
+	ev.PhasesMS = &phases
+	ev.TotalMS = ms(l.fx.Now().Sub(w.since))
+	known := l.knownBuild(g, name, ev)
+	for _, h := range l.members(g) {
+		s := h.slot(name)
+		s.settled, s.failure = w.plan.Key, &ev
+	}
+	switch {
+	case known:
+	case ev.Event == control.KindRestart:
+		l.needRestart(ev, l.edits)
+	default:
+		l.fail(ev)
+	}
+}
+
+// knownBuild reports whether hosts with another binary have failed in the same
+// way: the user's mistake is one, however many hosts there are.
+func (l *Loop) knownBuild(g *group, plugin string, ev control.Event) bool {
+	for _, h := range l.hosts {
+		if h.group == g {
+			continue
+		}
+		if f := h.slot(plugin).failure; f != nil && sameFailure(*f, ev) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Loop) load(h *host, w *want) {
+	name, key := w.plan.Plugin.Name, w.plan.Key
+	s := h.slot(name)
+	s.loading = true
+	target, artifact, phases, since := h.Host, w.artifact, w.phases, w.since
+	l.async(func() func() {
+		ctx, cancel := context.WithTimeout(l.ctx, l.opt.LoadTimeout)
+		defer cancel()
+		ev, err := l.fx.Load(ctx, target, artifact)
+		total := ms(l.fx.Now().Sub(since))
+		return func() {
+			s.loading = false
+			if err != nil {
+				l.loadFailed(h, s, w, err, total)
+				return
+			}
+			s.settled, s.failure = key, nil
+			delete(l.deaths, deathID(h, w))
+			if ev.Event == control.KindLoaded || ev.Event == control.KindUnchanged {
+				s.live, s.generation = key, ev.Generation
+				l.loaded = name
+			}
+			l.emit(loadedEvent(target, artifact, key, ev, phases, total))
+		}
+	})
+}
+
+// loadFailed settles a load that the host did not carry out.
+func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
+	name, key := w.plan.Plugin.Name, w.plan.Key
+	lethal := false
+	if unreachable(err) {
+		if l.hosts[h.id()] != h {
+			return // known to be gone
+		}
+		// The next look finds it, or the process that replaces it, and tries
+		// again, within reason.
+		l.left(h, err.Error())
+		l.deaths[deathID(h, w)]++
+		if l.deaths[deathID(h, w)] < deathLimit {
+			return
+		}
+		lethal = true
+		err = fmt.Errorf("the host ended %d times while it loaded this version; it is left alone until the sources change: %w", deathLimit, err)
+	}
+	phases := w.phases
+	ev := loadFailure(h.Host, name, s.generation, err)
+	ev.Key, ev.Digest, ev.Artifact, ev.Link = key, w.artifact.Digest, w.artifact.Path, w.plan.Link
+	ev.PhasesMS, ev.TotalMS = &phases, total
+	if !lethal {
+		s.settled, s.failure = key, &ev
+	}
+	if ev.Event == control.KindRestart {
+		l.needRestart(ev, l.edits)
+		return
+	}
+	l.fail(ev)
+}
+
+// deathID names what may have ended a host.
+func deathID(h *host, w *want) string {
+	return strings.Join([]string{h.Name, w.plan.Plugin.Name, w.plan.Key}, "|")
+}
+
+// fail reports a failure and keeps it for those who ask again.
+func (l *Loop) fail(ev control.Event) {
+	ev.Time = l.fx.Now()
+	l.last = &ev
+	l.emit(ev)
+}

@@ -1,0 +1,240 @@
+package devloop
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// misses is after how many looks in a row a silent host counts as gone: a
+// process that is starved for a moment is not.
+const misses = 2
+
+// firstLook is the pace of looking for a host that was just started.
+const firstLook = 25 * time.Millisecond
+
+// host is one running process and what the loop did to it.
+type host struct {
+	Host
+	group  *group
+	looked bool // a snapshot was taken for it: what is wanted may be older than the host
+	missed int
+	slots  map[string]*slot // by plugin
+}
+
+// slot is one plugin in one host.
+type slot struct {
+	live       string // key of the live generation; "" is the built-in
+	generation int
+	settled    string         // the wanted key that came to an end here, well or badly
+	failure    *control.Event // how, where badly
+	loading    bool
+	builtin    bool // the host has its own implementation of everything it binds
+}
+
+// runs reports whether the host executes what the plan would build: as the
+// live generation, or because it was built from the same code.
+func (s *slot) runs(plan *builder.Plan) bool {
+	return s.live == plan.Key || plan.Builtin && s.builtin && s.live == "" && s.generation == 0
+}
+
+// hasBuiltin reports whether every symbol that is bound has a built-in.
+func hasBuiltin(p control.Plugin) bool {
+	for _, s := range p.Symbols {
+		if !s.Builtin {
+			return false
+		}
+	}
+	return len(p.Symbols) > 0
+}
+
+// id tells processes apart that use one socket after the other.
+func (h Host) id() string {
+	return h.Socket + "|" + strconv.Itoa(h.PID) + "|" + h.Started.UTC().Format(time.RFC3339Nano)
+}
+
+// binaryID tells binaries apart: hosts with one binary share snapshots and
+// artifacts.
+func (h Host) binaryID() string {
+	if h.BuildID != "" {
+		return h.BuildID
+	}
+	return h.Binary
+}
+
+// names lists the plugins that the host binds or holds.
+func (h Host) names() []string {
+	var names []string
+	for _, p := range h.Plugins {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// slot gives the state of a plugin in this host.
+func (h *host) slot(plugin string) *slot {
+	s := h.slots[plugin]
+	if s == nil {
+		s = &slot{}
+		h.slots[plugin] = s
+	}
+	return s
+}
+
+// holds reports whether the host binds or holds the plugin.
+func (h *host) holds(plugin string) bool {
+	return slices.ContainsFunc(h.Plugins, func(p control.Plugin) bool { return p.Name == plugin })
+}
+
+// update takes over what the host says about itself. A slot that is being
+// loaded is left alone: the answer of the load is newer.
+func (h *host) update(now Host) {
+	h.Host = now
+	for _, p := range now.Plugins {
+		s := h.slot(p.Name)
+		if s.loading {
+			continue
+		}
+		s.live, s.generation, s.builtin = "", p.Live, hasBuiltin(p)
+		for _, g := range p.Generations {
+			if g.Generation == p.Live {
+				s.live = g.Key
+			}
+		}
+	}
+}
+
+func (l *Loop) pollHosts() {
+	if l.polling {
+		return
+	}
+	l.polling = true
+	l.async(func() func() {
+		found, err := l.fx.Hosts(l.ctx)
+		return func() {
+			l.polling = false
+			l.found(found, err)
+			l.poll.Reset(l.pace())
+		}
+	})
+}
+
+// pace is the time to the next look. A host that was just started is looked
+// for more often, for the first reload should not wait for a timer.
+func (l *Loop) pace() time.Duration {
+	if l.run.proc != nil && len(l.hosts) == 0 && l.fx.Now().Sub(l.run.started) < 10*time.Second {
+		return min(firstLook, l.opt.Poll)
+	}
+	return l.opt.Poll
+}
+
+// found compares the hosts that answer with those that did.
+func (l *Loop) found(found []Host, err error) {
+	seen := map[string]bool{}
+	for _, f := range found {
+		if l.owned() && (l.run.proc == nil || f.PID != l.run.proc.PID) {
+			continue // the process before this one, on its way out
+		}
+		id := f.id()
+		seen[id] = true
+		if h := l.hosts[id]; h != nil {
+			h.missed = 0
+			names := h.names()
+			h.update(f)
+			if !slices.Equal(names, h.names()) {
+				l.look = true
+			}
+			continue
+		}
+		l.joined(f)
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.hosts)) {
+		h := l.hosts[id]
+		if seen[id] {
+			continue
+		}
+		if h.missed++; h.missed >= misses {
+			l.left(h, "")
+		}
+	}
+	l.noteAbsence(err)
+}
+
+// joined adds a host that came up.
+func (l *Loop) joined(f Host) {
+	g := l.groups[f.binaryID()]
+	if g == nil {
+		g = newGroup(builder.Host{Binary: f.Binary})
+		l.groups[f.binaryID()] = g
+		l.order = append(l.order, f.binaryID())
+	}
+	g.host.Binary = f.Binary // of a process that lives
+	h := &host{group: g, slots: map[string]*slot{}}
+	h.update(f)
+	l.hosts[f.id()] = h
+	l.waiting = false
+	l.look = true
+
+	ev := control.Event{Event: control.KindStarted, Host: h.Name, PID: h.PID}
+	if l.run.restarted {
+		l.run.restarted = false
+		ev.Event = control.KindRestarted
+		if !l.run.edited.IsZero() {
+			ev.TotalMS = ms(l.fx.Now().Sub(l.run.edited))
+		}
+	}
+	l.emit(ev)
+}
+
+// left removes a host that does not answer any more.
+func (l *Loop) left(h *host, reason string) {
+	delete(l.hosts, h.id())
+	if l.owned() {
+		return // its exit says more, and is on its way
+	}
+	l.emit(control.Event{Event: control.KindHostGone, Host: h.Name, PID: h.PID, Reason: reason})
+}
+
+// noteAbsence says once that the loop waits for a host.
+func (l *Loop) noteAbsence(err error) {
+	if len(l.hosts) > 0 || l.waiting {
+		return
+	}
+	if l.owned() {
+		p := l.run.proc
+		if p == nil || l.fx.Now().Sub(l.run.started) < silence {
+			return
+		}
+		l.waiting = true
+		l.emit(control.Event{
+			Event: control.KindNote, PID: p.PID,
+			Reason: fmt.Sprintf("the host runs but its control socket does not answer after %s", silence),
+			Next:   `add import _ "github.com/hotgo/hotgo/pkg/reloader/auto" to the host's main package`,
+		})
+		return
+	}
+	l.waiting = true
+	reason := "no host is up yet; waiting for one"
+	if err != nil {
+		reason += " (" + err.Error() + ")"
+	}
+	l.note(reason)
+}
+
+// members lists the hosts of a binary, in a stable order.
+func (l *Loop) members(g *group) []*host {
+	var hs []*host
+	for _, h := range l.hosts {
+		if h.group == g {
+			hs = append(hs, h)
+		}
+	}
+	slices.SortFunc(hs, func(a, b *host) int { return a.PID - b.PID })
+	return hs
+}

@@ -1,0 +1,7 @@
+package devloop
+
+import "syscall"
+
+func processAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}

@@ -1,0 +1,162 @@
+package devloop
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// silence is how long a host that was started may take to open its control
+// socket before the user hears about it.
+const silence = 5 * time.Second
+
+// runState is the host's process under run.
+//
+//	edit ──> building ──ok──> stopping the old one ──> running ──exit──> down
+//	            │                                         │                │
+//	            └─fails: the old one keeps running        └─ restart ──────┴─> building
+type runState struct {
+	proc      *Process
+	started   time.Time
+	starts    int
+	wanted    bool // a host build is asked for
+	building  bool
+	stopping  bool
+	restarted bool      // the next host to answer is a restarted one
+	edits     int       // Loop.edits when the last host build began
+	edited    time.Time // the edit that it answers
+}
+
+// owned reports whether the loop owns the host's process.
+func (l *Loop) owned() bool { return l.fx.StartHost != nil }
+
+// restarting reports whether the host is being replaced, or is about to be:
+// what would be loaded into it now is wasted.
+func (l *Loop) restarting() bool { return l.run.wanted || l.run.building || l.run.stopping }
+
+// hostEdited asks for a host where there is none: what is edited may be what
+// kept it from building, or from living.
+func (l *Loop) hostEdited() {
+	if l.run.proc == nil || l.run.building {
+		l.run.wanted = true
+	}
+}
+
+// needRestart reports a change that no plugin can carry, and acts on it where
+// the loop owns the process. edits says which edits the verdict is about: a
+// binary that was built after them would come out the same once more.
+func (l *Loop) needRestart(ev control.Event, edits int) {
+	l.fail(ev)
+	if !l.owned() || edits <= l.run.edits || l.restarting() {
+		return
+	}
+	switch l.opt.Restart {
+	case RestartAlways:
+		l.run.wanted = true
+	case RestartAsk:
+		l.asking = &ev
+		l.fx.Ask(ev)
+	case RestartNever:
+	}
+}
+
+// startHostBuild builds the host when that was asked for. The old process runs
+// on until the new binary is there.
+func (l *Loop) startHostBuild() {
+	if !l.run.wanted || l.run.building || l.run.stopping {
+		return
+	}
+	l.run.wanted, l.run.building, l.asking = false, true, nil
+	l.run.edits, l.run.edited = l.edits, l.since
+	if b := l.building; b != nil {
+		b.cancel()
+	}
+	l.async(func() func() {
+		hb, err := l.fx.BuildHost(l.ctx)
+		return func() {
+			l.run.building = false
+			if err != nil {
+				l.hostBuildFailed(err)
+				return
+			}
+			l.replaceHost(hb.Binary)
+		}
+	})
+}
+
+// hostBuildFailed reports that the host does not build, unless it was edited
+// meanwhile and is built once more anyway.
+func (l *Loop) hostBuildFailed(err error) {
+	if _, changed := errors.AsType[*builder.ChangedError](err); changed {
+		l.run.wanted = true
+	}
+	if l.run.wanted {
+		return
+	}
+	ev := buildFailure("", err)
+	if p := l.run.proc; p != nil {
+		ev.PID = p.PID
+	}
+	l.fail(ev)
+}
+
+// replaceHost stops the old process, if there is one, and starts binary. An
+// edit that came during the build is for the next snapshot to judge.
+func (l *Loop) replaceHost(binary string) {
+	l.run.wanted = false
+	old := l.run.proc
+	if old == nil {
+		l.startHost(binary)
+		return
+	}
+	l.run.stopping = true
+	l.async(func() func() {
+		old.Stop()
+		return func() {
+			l.run.stopping = false
+			l.startHost(binary)
+		}
+	})
+}
+
+func (l *Loop) startHost(binary string) {
+	clear(l.hosts)
+	p, err := l.fx.StartHost(binary)
+	if err != nil {
+		l.run.proc = nil
+		l.fail(control.Event{Event: control.KindFailed, Verdict: control.Failed, Reason: err.Error()})
+		return
+	}
+	l.run.proc, l.run.started, l.waiting = p, l.fx.Now(), false
+	l.run.restarted = l.run.starts > 0
+	l.run.starts++
+	l.poll.Reset(firstLook)
+	l.async(func() func() {
+		exit := p.Wait()
+		return func() { l.exited(p, exit) }
+	})
+}
+
+// exited takes note of a process that ended. By itself is by itself: it is
+// started again after an edit, for what ended it is still in the sources.
+func (l *Loop) exited(p *Process, exit Exit) {
+	if l.run.proc != p {
+		return
+	}
+	l.run.proc = nil
+	name := ""
+	for _, h := range l.hosts {
+		name = h.Name
+	}
+	clear(l.hosts)
+	l.rewatch()
+	if l.restarting() {
+		return
+	}
+	l.emit(control.Event{
+		Event: control.KindHostGone, Host: name, PID: p.PID,
+		Reason: "the host ended (" + exit.Reason + "); it is built and started again after the next edit",
+	})
+}
