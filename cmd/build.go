@@ -1,0 +1,160 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hotgo/hotgo/cmd/internal/config"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/ui"
+	"github.com/hotgo/hotgo/pkg/builder"
+)
+
+// buildAnswer is the answer of hotgo build.
+type buildAnswer struct {
+	V         int             `json:"v"`
+	Artifacts []builtArtifact `json:"artifacts"`
+}
+
+type builtArtifact struct {
+	Plugin    string  `json:"plugin"`
+	Key       string  `json:"key"`
+	Path      string  `json:"path,omitempty"`
+	Digest    string  `json:"digest,omitempty"`
+	Bytes     int64   `json:"bytes,omitempty"`
+	Link      string  `json:"link"`
+	Reason    string  `json:"reason,omitempty"` // why not thin
+	Cached    bool    `json:"cached"`           // nothing is, or was, to be built
+	CompileMS float64 `json:"compile_ms,omitempty"`
+	LinkMS    float64 `json:"link_ms,omitempty"`
+}
+
+func newBuild(a *app) *cobra.Command {
+	var dryRun, detailed bool
+	c := &cobra.Command{
+		Use:   "build [PLUGIN...]",
+		Short: "Build artifacts for a host",
+		Long: `Build artifacts. stdout: the path of one artifact a line.
+
+A plugin has to be built the way its host was. --host says for which: a binary, a
+process id, a control socket, or a package, which stands for a host that is built
+with the flags of this environment. Without it, the host is the module's main
+package that imports the reloader.`,
+		Example: `  hotgo build
+  hotgo build --host ./server ./plugins/greet
+  hotgo build --host 812 -o json
+  hotgo build --dry-run --detailed-exitcode`,
+		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
+			answer, err := s.buildArtifacts(ctx, args, dryRun)
+			if err != nil {
+				return err
+			}
+			pending := false
+			for _, b := range answer.Artifacts {
+				pending = pending || !b.Cached
+			}
+			if s.json() {
+				err = ui.JSON(s.stdio.Out, answer)
+			}
+			if err == nil && dryRun && detailed && pending {
+				return errPending
+			}
+			return err
+		}),
+		ValidArgsFunction: a.completePlugins,
+	}
+	config.Register(c.Flags(), config.Build)
+	a.completeFlags(c)
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be built")
+	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be built")
+	return c
+}
+
+// buildArtifacts builds what is named. With text output, paths are printed as
+// they come: a failure of one plugin does not take the others along.
+func (s *session) buildArtifacts(ctx context.Context, named []string, dryRun bool) (*buildAnswer, error) {
+	b, err := s.builder()
+	if err != nil {
+		return nil, err
+	}
+	host, err := s.buildHost(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	plugins, err := s.selection(named, host.Package).find(ctx, b, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(plugins) == 0 {
+		return nil, &usageError{msg: "no plugin is named, and there is no ./plugins", next: "hotgo build ./DIR"}
+	}
+	defer s.beat("building")()
+	snap, err := b.Snapshot(ctx, host, plugins)
+	if err != nil {
+		return nil, err
+	}
+	answer := &buildAnswer{V: 1, Artifacts: []builtArtifact{}}
+	var errs []error
+	for i, plan := range snap.Plans {
+		if plan == nil {
+			errs = append(errs, snap.Errors[plugins[i].Name])
+			continue
+		}
+		one, err := s.buildOne(ctx, b, plan, dryRun)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		answer.Artifacts = append(answer.Artifacts, one)
+	}
+	return answer, errors.Join(errs...)
+}
+
+func (s *session) buildOne(ctx context.Context, b *builder.Builder, plan *builder.Plan, dryRun bool) (builtArtifact, error) {
+	one := builtArtifact{Plugin: plan.Plugin.Name, Key: plan.Key, Link: plan.Link, Reason: plan.Reason}
+	art := plan.Cached
+	if !dryRun {
+		var err error
+		if art, err = b.Build(ctx, plan); err != nil {
+			return one, err
+		}
+	}
+	if art != nil {
+		one.Path, one.Digest, one.Bytes, one.Cached = art.Path, art.Digest, art.Bytes, art.Cached || dryRun
+		one.CompileMS, one.LinkMS = milliseconds(art.Compile), milliseconds(art.Link)
+	} else if !s.cfg.Quiet {
+		s.say("%s would be built", one.Plugin)
+	}
+	if s.json() || one.Path == "" {
+		return one, nil
+	}
+	_, err := fmt.Fprintln(s.stdio.Out, one.Path)
+	return one, err
+}
+
+// buildHost says for which host to build: --host, else the module's own.
+func (s *session) buildHost(ctx context.Context, b *builder.Builder) (builder.Host, error) {
+	if s.cfg.Host != "" {
+		return hosts.ForBuild(ctx, s.cfg.Host)
+	}
+	pkg, err := b.FindHost(ctx)
+	if err != nil {
+		return builder.Host{}, noHostPackage(err)
+	}
+	return builder.Host{Package: pkg}, nil
+}
+
+// noHostPackage adds what to do where a module has no host of its own.
+func noHostPackage(err error) error {
+	e, ok := errors.AsType[*builder.NotFoundError](err)
+	if !ok || isNoModule(e) {
+		return err
+	}
+	return &usageError{
+		msg:  "no main package of this module imports github.com/hotgo/hotgo/pkg/reloader",
+		next: "--host BIN, or hotgo init",
+	}
+}

@@ -1,0 +1,182 @@
+// Package hosts finds running hosts and their binaries.
+package hosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// TargetError says that a target cannot be used as it is written.
+type TargetError struct{ Err error }
+
+// Error gives the cause.
+func (e *TargetError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *TargetError) Unwrap() error { return e.Err }
+
+// Found is what Find found.
+type Found struct {
+	Hosts []control.Status // each once; Socket is the one that answered
+	// Missing says why targets, or sockets that accept connections, gave no
+	// host.
+	Missing []error
+}
+
+// Find asks the hosts that targets name, or with none all hosts of this user.
+//
+// Errors: *control.UnreachableError where no host is left; *TargetError; that
+// of ctx.
+func Find(ctx context.Context, targets []string) (*Found, error) {
+	f := &Found{}
+	if len(targets) == 0 {
+		all, err := control.Discover(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.add(all)
+		if len(f.Hosts) == 0 && len(f.Missing) == 0 {
+			return nil, &control.UnreachableError{Tried: control.SocketDirs()}
+		}
+	}
+	for _, target := range targets {
+		some, err := control.Resolve(ctx, target)
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case unusable(err):
+			return nil, &TargetError{err}
+		case err != nil:
+			f.Missing = append(f.Missing, err)
+		}
+		f.add(some)
+	}
+	if len(f.Hosts) == 0 {
+		return nil, f.Missing[0]
+	}
+	return f, nil
+}
+
+func (f *Found) add(targets []control.Target) {
+	for _, t := range targets {
+		if t.Status == nil {
+			f.Missing = append(f.Missing, t.Err)
+			continue
+		}
+		st := *t.Status
+		st.Socket = t.Socket // a host says where it listens as it sees it
+		known := false
+		for _, h := range f.Hosts {
+			known = known || h.PID == st.PID && h.Started.Equal(st.Started)
+		}
+		if !known {
+			f.Hosts = append(f.Hosts, st)
+		}
+	}
+}
+
+// unusable tells a target that is wrong from one that does not answer.
+func unusable(err error) bool {
+	ce, ok := errors.AsType[*control.Error](err)
+	return ok && ce.Status == 0 && (ce.Code == control.CodeUnsupported || ce.Code == control.CodeBadRequest)
+}
+
+// Holds reports whether a host binds or holds a plugin.
+func Holds(st control.Status, plugin string) bool {
+	for _, p := range st.Plugins {
+		if p.Name == plugin {
+			return true
+		}
+	}
+	return false
+}
+
+// Names lists the plugins that hosts bind or hold, in the order found.
+func Names(hosts []control.Status) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, st := range hosts {
+		for _, p := range st.Plugins {
+			if !seen[p.Name] {
+				seen[p.Name] = true
+				names = append(names, p.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Live gives the generation of a plugin that serves in a host; 0 with an empty
+// key is the built-in.
+func Live(st control.Status, plugin string) control.Generation {
+	for _, p := range st.Plugins {
+		if p.Name != plugin {
+			continue
+		}
+		for _, g := range p.Generations {
+			if g.Generation == p.Live {
+				return g
+			}
+		}
+	}
+	return control.Generation{}
+}
+
+// Binary gives a path that opens the binary a host runs, even where the file
+// at its path was replaced since.
+func Binary(st control.Status) string {
+	link := processLink(st.PID)
+	// In a container the same number may be another process here.
+	if exe, err := os.Readlink(link); err == nil && strings.TrimSuffix(exe, " (deleted)") == st.Executable {
+		if f, err := os.Open(link); err == nil {
+			f.Close()
+			return link
+		}
+	}
+	return st.Executable
+}
+
+func processLink(pid int) string { return filepath.Join("/proc", strconv.Itoa(pid), "exe") }
+
+// ForBuild says what to build for, from the value of --host: a binary, a
+// process id, a control socket, or a package (a directory or an import path).
+//
+// Errors: *control.UnreachableError for a socket or process that is not there.
+func ForBuild(ctx context.Context, spec string) (builder.Host, error) {
+	if pid, err := strconv.Atoi(spec); err == nil {
+		if _, err := os.Stat(processLink(pid)); err == nil {
+			return builder.Host{Binary: processLink(pid)}, nil
+		}
+		found, err := Find(ctx, []string{spec}) // no /proc here, or no such process
+		if err != nil {
+			return builder.Host{}, err
+		}
+		return builder.Host{Binary: Binary(found.Hosts[0])}, nil
+	}
+	fi, err := os.Stat(spec)
+	switch {
+	case err == nil && fi.Mode()&os.ModeSocket != 0:
+		client := control.NewClient(spec)
+		defer client.Close()
+		st, err := client.Status(ctx)
+		if err != nil {
+			return builder.Host{}, err
+		}
+		return builder.Host{Binary: Binary(*st)}, nil
+	case err == nil && fi.Mode().IsRegular():
+		return builder.Host{Binary: spec}, nil
+	case err == nil && fi.IsDir():
+		return builder.Host{Package: spec}, nil
+	case err != nil && filepath.IsAbs(spec):
+		return builder.Host{}, &TargetError{fmt.Errorf("find the host: %w", err)}
+	}
+	return builder.Host{Package: spec}, nil
+}

@@ -1,0 +1,231 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/hotgo/hotgo/cmd/internal/devloop"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/ui"
+	"github.com/hotgo/hotgo/cmd/internal/watch"
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// live is what watch and run have in common: the loop's effects, put together
+// from builder, watcher, client and printer.
+type live struct {
+	*session
+	fx      devloop.Effects
+	keys    bool // somebody can press them
+	printer *ui.Printer
+	watcher *watch.Watcher
+	builder *builder.Builder
+	ignored []string // directories of our own
+
+	mu      sync.Mutex
+	up      []control.Status // the hosts that answered last
+	plugins int              // followed
+	headed  bool             // the header was shown
+	first   []control.Event  // what came before it
+	cancel  context.CancelCauseFunc
+}
+
+// live prepares a loop. The caller sets the effects that differ, runs it once,
+// and closes it.
+func (s *session) live(sel selection) (*live, error) {
+	l := &live{session: s, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
+	var err error
+	if l.builder, err = s.builder(); err != nil {
+		return nil, err
+	}
+	if s.cfg.Dir != "" {
+		l.ignored = append(l.ignored, s.cfg.Dir)
+	}
+	l.watcher, err = watch.New(watch.Options{
+		Quiet: s.cfg.Debounce, Poll: s.cfg.Poll, Ignore: l.ignores, Logger: s.logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.printer = s.printer(l.keys)
+	l.fx = devloop.Effects{
+		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
+			found, err := sel.find(ctx, l.builder, names)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.plugins = len(found)
+			return found, err
+		},
+		Snapshot: l.snapshot,
+		Build:    l.builder.Build,
+		Load:     load,
+		Rollback: func(ctx context.Context, h devloop.Host, plugin string) (control.Event, error) {
+			return rollbackHost(ctx, h.Status, plugin, nil)
+		},
+		Watch: l.watch,
+		Emit:  l.emit,
+		Ask:   func(ev control.Event) { l.printer.Ask(ev) },
+	}
+	return l, nil
+}
+
+func (l *live) close() { _ = l.watcher.Close() }
+
+// ignores keeps artifacts that are written into the module from triggering.
+func (l *live) ignores(path string) bool {
+	for _, dir := range l.ignored {
+		if strings.HasPrefix(path, dir+string(filepath.Separator)) {
+			return true
+		}
+	}
+	return false
+}
+
+// snapshot plans; a fresh identity is a builder's option.
+func (l *live) snapshot(ctx context.Context, host builder.Host, plugins []builder.Plugin, fresh string) (*builder.Snapshot, error) {
+	if fresh == "" {
+		return l.builder.Snapshot(ctx, host, plugins)
+	}
+	b, err := l.session.builder(func(o *builder.Options) { o.Link, o.Salt = "full", fresh })
+	if err != nil {
+		return nil, err
+	}
+	return b.Snapshot(ctx, host, plugins)
+}
+
+func load(ctx context.Context, h devloop.Host, art *builder.Artifact) (control.Event, error) {
+	client := control.NewClient(h.Socket)
+	defer client.Close()
+	ev, err := client.LoadFile(ctx, art.Path, control.LoadOptions{Digest: art.Digest})
+	if err != nil {
+		return control.Event{}, err
+	}
+	return *ev, nil
+}
+
+// seen takes note of the hosts that answer.
+func (l *live) seen(all []control.Status) []devloop.Host {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.up = all
+	var out []devloop.Host
+	for _, st := range all {
+		out = append(out, devloop.Host{Status: st, Binary: hosts.Binary(st)})
+	}
+	return out
+}
+
+// run runs the loop until the user or ctx ends it.
+func (l *live) run(ctx context.Context, opt devloop.Options) error {
+	ctx, l.cancel = context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer l.cancel(nil)
+	wg.Go(func() {
+		for note := range l.watcher.Notes() {
+			_ = l.printer.Note(note)
+		}
+	})
+	defer l.close() // ends the notes
+	commands := make(chan devloop.Command)
+	if l.keys {
+		wg.Go(func() { l.obey(ctx, commands) })
+	} else if !l.json() {
+		opt.Heartbeat = heartbeat
+	}
+	return devloop.New(opt, l.fx).Run(ctx, l.watcher.Batches(), commands)
+}
+
+// obey turns keys into commands; what concerns the screen alone is done here.
+func (l *live) obey(ctx context.Context, commands chan<- devloop.Command) {
+	for key := range ui.Keys(ctx, l.stdio.In) {
+		l.printer.Entered()
+		var c devloop.Command
+		switch key {
+		case ui.KeyHelp:
+			_ = l.printer.Help()
+		case ui.KeyClear:
+			_ = l.printer.Clear()
+		case ui.KeyUnknown:
+			_ = l.printer.Unknown()
+		default:
+			c = commandOf[key]
+		}
+		if c == 0 {
+			continue
+		}
+		select {
+		case commands <- c:
+		case <-ctx.Done():
+		}
+	}
+}
+
+var commandOf = map[ui.Key]devloop.Command{
+	ui.KeyReload: devloop.Rebuild, ui.KeyFull: devloop.Full, ui.KeyPause: devloop.Pause,
+	ui.KeyRollback: devloop.Rollback, ui.KeyTargets: devloop.Targets, ui.KeyLastError: devloop.LastError,
+	ui.KeyQuit: devloop.Quit, ui.KeyYes: devloop.Yes, ui.KeyAlways: devloop.Always,
+	ui.KeyNo: devloop.No, ui.KeyEnter: devloop.No,
+}
+
+// watch follows the loop's wishes; the first time people are told what runs.
+func (l *live) watch(set watch.Set) {
+	if err := l.watcher.Update(set); err != nil {
+		l.stop(err)
+	}
+	if len(set.Dirs) > 0 {
+		l.header(len(set.Dirs))
+	}
+}
+
+// emit shows an event. Hosts that were up from the start are in the header,
+// which waits until it is known what is watched.
+func (l *live) emit(ev control.Event) {
+	if ev.Event == control.KindStarted || ev.Event == control.KindRestarted {
+		l.seed(ev.PID)
+		if !l.headed && ev.Event == control.KindStarted && !l.json() {
+			l.first = append(l.first, ev)
+			return
+		}
+	}
+	l.show(ev)
+}
+
+// seed tells the printer what is live in a host, for "still running".
+func (l *live) seed(pid int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, st := range l.up {
+		if st.PID == pid {
+			l.printer.Seed(st)
+		}
+	}
+}
+
+func (l *live) header(dirs int) {
+	if l.headed {
+		return
+	}
+	l.headed, l.first = true, nil
+	l.mu.Lock()
+	up, plugins := l.up, l.plugins
+	l.mu.Unlock()
+	if err := l.printer.Header(ui.Header{
+		Version: l.session.build.complete().Version, Plugins: plugins, Dirs: dirs, Hosts: up, Keys: l.keys,
+	}); err != nil {
+		l.stop(err)
+	}
+}
+
+// show ends the loop when nobody can read what it says any more.
+func (l *live) show(ev control.Event) {
+	if err := l.printer.Event(ev); err != nil {
+		l.stop(err)
+	}
+}
+
+func (l *live) stop(err error) { l.cancel(err) }

@@ -1,0 +1,235 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hotgo/hotgo/cmd/internal/config"
+	"github.com/hotgo/hotgo/cmd/internal/deploy"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/ui"
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// pushFlags are the flags that only push has.
+type pushFlags struct {
+	wait, detach, detailed bool
+	dryRun                 string // "", "client" or "server"
+}
+
+func newPush(a *app) *cobra.Command {
+	var f pushFlags
+	c := &cobra.Command{
+		Use:   "push [ARTIFACT|PLUGIN...]",
+		Short: "Load into running hosts, once",
+		Long: `Load into running hosts. A file is pushed as it is; a plugin is built for the
+binary that each host runs. stdout on success: NAME@sha256:DIGEST a line. A host
+that runs the version already is left alone.
+
+--dry-run=client says what would be loaded without asking hosts to check it;
+--dry-run=server builds, and has hosts run their preflight.`,
+		Example: `  hotgo push
+  hotgo push ./plugins/greet --target shop
+  hotgo push greet-3fa91c0d2b7e.so --dry-run=server
+  hotgo push --dry-run=client --detailed-exitcode`,
+		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
+			if err := f.check(s.cfg); err != nil {
+				return err
+			}
+			return s.push(ctx, args, f)
+		}),
+		ValidArgsFunction: a.completePlugins,
+	}
+	config.Register(c.Flags(), config.Build, config.Target, config.Push)
+	a.completeFlags(c)
+	c.Flags().BoolVar(&f.wait, "wait", true, "wait until the new code serves")
+	c.Flags().BoolVar(&f.detach, "detach", false, "return once hosts have checked the artifact, and load in the background")
+	c.Flags().StringVar(&f.dryRun, "dry-run", "", "load nothing; `WHERE` to check is client or server")
+	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be loaded")
+	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
+	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
+	c.MarkFlagsMutuallyExclusive("wait", "detach")
+	return c
+}
+
+func (f *pushFlags) check(cfg *config.Config) error {
+	switch {
+	case cfg.SignKey != "":
+		return &usageError{msg: "artifacts cannot be signed yet: --sign-key is reserved", next: "push without --sign-key"}
+	case f.dryRun != "" && f.dryRun != "client" && f.dryRun != "server":
+		return &usageError{msg: "--dry-run is client or server, not " + quote(f.dryRun), next: "hotgo push --help"}
+	case f.detach && f.dryRun != "":
+		return &usageError{msg: "--detach contradicts --dry-run", next: "hotgo push --help"}
+	}
+	f.detach = f.detach || !f.wait
+	return nil
+}
+
+func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
+	found, err := hosts.Find(ctx, s.cfg.Targets)
+	if err != nil {
+		return err
+	}
+	changes, err := s.changes(ctx, args, found.Hosts)
+	if err != nil {
+		return err
+	}
+	var results []deploy.Result
+	p := s.printer(false)
+	if f.dryRun == "client" {
+		for _, r := range deploy.Predict(changes) {
+			results = append(results, r)
+			s.pushed(p, r, len(changes) > 1)
+		}
+	} else {
+		stop := s.beat("pushing")
+		b, err := s.builder()
+		if err != nil {
+			return err
+		}
+		deploy.Build(ctx, changes, b.Build)
+		results = deploy.Load(ctx, changes, s.loader(f), func(r deploy.Result) { s.pushed(p, r, len(changes) > 1) })
+		stop()
+	}
+	return s.pushAnswer(results, found, f)
+}
+
+// changes says what goes where: artifact files as they are, plugins by plan.
+func (s *session) changes(ctx context.Context, args []string, all []control.Status) ([]*deploy.Change, error) {
+	var files, named []string
+	for _, arg := range args {
+		if fi, err := os.Stat(arg); err == nil && fi.Mode().IsRegular() {
+			files = append(files, arg)
+			continue
+		}
+		if strings.HasSuffix(arg, ".so") {
+			return nil, &usageError{msg: "there is no artifact " + arg, next: "hotgo build"}
+		}
+		named = append(named, arg)
+	}
+	targeted := len(s.cfg.Targets) > 0
+	changes, err := deploy.FromFiles(files, all, targeted)
+	if err != nil || len(named) == 0 && len(files) > 0 {
+		return changes, holds(changes, all, err)
+	}
+	b, err := s.builder()
+	if err != nil {
+		return nil, err
+	}
+	sel := s.selection(named)
+	more, err := deploy.FromSources(ctx, deploy.Sources{
+		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
+			return sel.find(ctx, b, names)
+		},
+		Snapshot: b.Snapshot,
+	}, all, targeted)
+	changes = append(changes, more...)
+	return changes, holds(changes, all, err)
+}
+
+// holds checks that every artifact file has a host to go to.
+func holds(changes []*deploy.Change, all []control.Status, err error) error {
+	for _, c := range changes {
+		if err == nil && len(c.Hosts) == 0 {
+			err = &deploy.NoHolderError{Plugins: []string{c.Plugin}, Hosts: all}
+		}
+	}
+	return err
+}
+
+// loader gives what "load" means with these flags.
+func (s *session) loader(f pushFlags) func(context.Context, control.Status, *builder.Artifact) (control.Event, error) {
+	return func(ctx context.Context, st control.Status, art *builder.Artifact) (control.Event, error) {
+		client := control.NewClient(st.Socket)
+		defer client.Close()
+		opts := control.LoadOptions{Digest: art.Digest, DryRun: f.detach || f.dryRun == "server"}
+		ev, err := client.LoadFile(ctx, art.Path, opts)
+		if err != nil {
+			return control.Event{}, fmt.Errorf("%s would not load into %s (pid %d): %w", nameOf(art), st.Name, st.PID, err)
+		}
+		if f.detach && ev.Event != control.KindUnchanged {
+			return *ev, s.loadDetached(st, art)
+		}
+		return *ev, nil
+	}
+}
+
+// nameOf names an artifact for people.
+func nameOf(art *builder.Artifact) string {
+	if art.Manifest.Plugin != "" {
+		return art.Manifest.Plugin
+	}
+	return art.Path
+}
+
+// loadDetached starts another hotgo that loads and waits in place of this one.
+func (s *session) loadDetached(st control.Status, art *builder.Artifact) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("load in the background: %w", err)
+	}
+	child := exec.Command(exe, "push", "--quiet", "--target", st.Socket, art.Path)
+	child.Args[0] = "hotgo"
+	child.SysProcAttr = detachedAttr()
+	if err := child.Start(); err != nil {
+		return fmt.Errorf("load in the background: %w", err)
+	}
+	return child.Process.Release()
+}
+
+// pushed shows one result as it comes. A failure is shown by whoever gets the
+// command's error; in JSON it is an event beside those of other hosts.
+func (s *session) pushed(p *ui.Printer, r deploy.Result, several bool) {
+	switch {
+	case r.Err == nil:
+		_ = p.Event(r.Event) // stdout's own errors come with the answer
+	case s.json() && several:
+		f := explain(r.Err)
+		_ = p.Event(control.Event{
+			Event: control.KindFailed, Verdict: control.Failed, Host: r.Host.Name, PID: r.Host.PID,
+			Plugin: r.Change.Plugin, Code: f.Code, Reason: f.Message, Evidence: f.Evidence, Next: f.Next,
+			Diagnostics: f.Diagnostics,
+		})
+	}
+}
+
+// pushAnswer writes what is there now and sums up.
+func (s *session) pushAnswer(results []deploy.Result, found *hosts.Found, f pushFlags) error {
+	pending := false
+	lines := map[string]bool{}
+	for _, r := range results {
+		pending = pending || r.Pending()
+		if r.Err != nil || s.json() || r.Change.Artifact == nil {
+			continue
+		}
+		line := nameOf(r.Change.Artifact) + "@" + r.Change.Artifact.Digest
+		if lines[line] {
+			continue
+		}
+		lines[line] = true
+		if _, err := fmt.Fprintln(s.stdio.Out, line); err != nil {
+			return err
+		}
+	}
+	err := deploy.Err(results)
+	if len(s.cfg.Targets) > 0 && len(found.Missing) > 0 {
+		switch e, partial := errors.AsType[*deploy.PartialError](err); {
+		case partial:
+			e.Failed, e.Total = e.Failed+len(found.Missing), e.Total+len(found.Missing)
+			e.Errs = append(e.Errs, found.Missing...)
+		case err == nil:
+			err = missing(found)
+		}
+	}
+	if err == nil && f.dryRun != "" && f.detailed && pending {
+		return errPending
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hotgo/hotgo/cmd/internal/config"
+	"github.com/hotgo/hotgo/cmd/internal/deploy"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+func newRollback(a *app) *cobra.Command {
+	to := -1
+	c := &cobra.Command{
+		Use:   "rollback [PLUGIN]",
+		Short: "Make an earlier generation live again",
+		Long: `Make an earlier generation live again: the one before, or that of --to, where 0 is
+what the host was built with. Every generation that was ever loaded is still in
+the process, so this takes no build and no time. stdout: NAME@sha256:DIGEST of
+what serves now.`,
+		Example: `  hotgo rollback
+  hotgo rollback greet --to 3
+  hotgo rollback greet --to 0 --target shop`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
+			if to < -1 {
+				return &usageError{msg: fmt.Sprintf("there is no generation %d", to), next: "hotgo history"}
+			}
+			var generation *int
+			if to >= 0 {
+				generation = &to
+			}
+			return s.rollback(ctx, strings.Join(args, ""), generation)
+		}),
+		ValidArgsFunction: a.completeHeld,
+	}
+	config.Register(c.Flags(), config.Target)
+	a.completeFlags(c)
+	c.Flags().IntVar(&to, "to", -1, "the `GENERATION` to go back to (default: the one before)")
+	_ = c.RegisterFlagCompletionFunc("to", a.completeGenerations)
+	return c
+}
+
+func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
+	found, err := hosts.Find(ctx, s.cfg.Targets)
+	if err != nil {
+		return err
+	}
+	if plugin == "" {
+		if plugin, err = onlyLoaded(found.Hosts); err != nil {
+			return err
+		}
+	}
+	p := s.printer(false)
+	var results []deploy.Result
+	for _, st := range found.Hosts {
+		if !hosts.Holds(st, plugin) && len(s.cfg.Targets) == 0 {
+			continue
+		}
+		r := deploy.Result{Change: &deploy.Change{Plugin: plugin}, Host: st}
+		r.Event, r.Err = rollbackHost(ctx, st, plugin, to)
+		results = append(results, r)
+		if r.Err != nil {
+			continue
+		}
+		if err := p.Event(r.Event); err != nil {
+			return err
+		}
+		if !s.json() && r.Event.Digest != "" {
+			if _, err := fmt.Fprintln(s.stdio.Out, plugin+"@"+r.Event.Digest); err != nil {
+				return err
+			}
+		}
+	}
+	if len(results) == 0 {
+		return &deploy.NoHolderError{Plugins: []string{plugin}, Hosts: found.Hosts}
+	}
+	return deploy.Err(results)
+}
+
+func rollbackHost(ctx context.Context, st control.Status, plugin string, to *int) (control.Event, error) {
+	client := control.NewClient(st.Socket)
+	defer client.Close()
+	ev, err := client.Rollback(ctx, plugin, to)
+	if err != nil {
+		return control.Event{}, fmt.Errorf("%s was not rolled back in %s (pid %d): %w", plugin, st.Name, st.PID, err)
+	}
+	ev.Host, ev.PID, ev.Plugin, ev.Caller = st.Name, st.PID, plugin, nil
+	return *ev, nil
+}
+
+// onlyLoaded gives the one plugin of which something was loaded.
+func onlyLoaded(all []control.Status) (string, error) {
+	var names []string
+	for _, name := range hosts.Names(all) {
+		for _, st := range all {
+			if hosts.Live(st, name).Generation > 0 {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", errors.New("nothing is loaded that could be rolled back")
+	case 1:
+		return names[0], nil
+	}
+	return "", &usageError{
+		msg:  "which plugin: " + strings.Join(names, ", ") + "?",
+		next: "hotgo rollback " + names[0],
+	}
+}
