@@ -62,12 +62,11 @@ that already runs behaves differently. The program embeds a small library
   hotgo run ./server
   hotgo watch ./plugins/...
   hotgo status`,
-		SilenceErrors:              true, // errors.go prints them
-		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2,
-		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
-		Args:                       unknownCommand,
-		RunE:                       showHelp,
+		SilenceErrors:     true, // errors.go prints them
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              unknownCommand,
+		RunE:              showHelp,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{msg: err.Error(), next: c.CommandPath() + " --help"}
@@ -92,6 +91,7 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	c.SuggestionsMinimumDistance = 2 // letters; cobra sets it where it does the check itself
 	e := &usageError{msg: "unknown command " + quote(args[0]), next: c.CommandPath() + " --help"}
 	if alike := c.SuggestionsFor(args[0]); len(alike) > 0 {
 		e.msg += "; did you mean " + quote(alike[0]) + "?"

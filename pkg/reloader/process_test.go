@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
@@ -37,6 +38,7 @@ var fixtures = sync.OnceValues(func() (string, error) {
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "initpanic.so"), "./testdata/plugins/initpanic"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "inithang.so"), "./testdata/plugins/inithang"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "nosymbols.so"), "./testdata/plugins/nosymbols"},
+		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "variant.so"), "./testdata/plugins/" + variantDir},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-trimpath", "-o", filepath.Join(dir, "trimmed.so"), "./testdata/plugins/two"},
 	} {
 		cmd := exec.Command("go", args...)
@@ -51,21 +53,21 @@ var fixtures = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built {
+	if built.Load() {
 		dir, _ := fixtures()
 		os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
 
-var built bool
+var built atomic.Bool
 
 func fixture(t *testing.T, name string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds plugins")
 	}
-	built = true
+	built.Store(true)
 	dir, err := fixtures()
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +82,12 @@ func pack(t *testing.T, name string, edit func(*artifact.Manifest)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return packBytes(t, name, b, edit)
+}
+
+// packBytes makes an artifact of a plugin's bytes. Its key is made of name.
+func packBytes(t *testing.T, name string, b []byte, edit func(*artifact.Manifest)) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".so")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
@@ -110,20 +118,38 @@ type host struct {
 	stdin  io.WriteCloser
 	stdout *bufio.Scanner
 	stderr *bytes.Buffer
+	wait   func() error // for its end; may be called more than once
 }
 
 func startHost(t *testing.T, env ...string) *host {
 	t.Helper()
-	bin := fixture(t, "host")
+	return startHostAt(t, socketIn(t), env...)
+}
+
+// socketIn gives a path for a socket. The directory is not there yet.
+func socketIn(t *testing.T) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "hg") // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s", "h.sock")
-	h := &host{t: t, cmd: exec.Command(bin, socket), stderr: &bytes.Buffer{}, Client: control.NewClient(socket)}
-	h.cmd.Env = append(os.Environ(), env...)
+	return filepath.Join(dir, "s", "h.sock")
+}
+
+func startHostAt(t *testing.T, socket string, env ...string) *host {
+	t.Helper()
+	cmd := exec.Command(fixture(t, "host"), socket)
+	cmd.Env = append(os.Environ(), env...)
+	return launch(t, socket, cmd)
+}
+
+// launch starts a command that becomes a host.
+func launch(t *testing.T, socket string, cmd *exec.Cmd) *host {
+	t.Helper()
+	h := &host{t: t, cmd: cmd, stderr: &bytes.Buffer{}, Client: control.NewClient(socket)}
 	h.cmd.Stderr = h.stderr
+	var err error
 	if h.stdin, err = h.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -135,15 +161,25 @@ func startHost(t *testing.T, env ...string) *host {
 	if err := h.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	h.wait = sync.OnceValue(h.cmd.Wait)
 	t.Cleanup(func() {
 		h.Client.Close()
 		h.stdin.Close()
-		if err := h.cmd.Wait(); err != nil && !t.Failed() && h.cmd.ProcessState.ExitCode() != -1 {
+		if err := h.wait(); err != nil && !t.Failed() && h.cmd.ProcessState.ExitCode() != -1 {
 			t.Errorf("host: %v\n%s", err, h.stderr)
 		}
 	})
 	h.read("ready")
 	return h
+}
+
+// kill ends the host as kill -9 does, and waits until it is gone.
+func (h *host) kill() {
+	h.t.Helper()
+	if err := h.cmd.Process.Kill(); err != nil {
+		h.t.Fatal(err)
+	}
+	_ = h.wait()
 }
 
 func (h *host) read(want string) {
@@ -297,10 +333,7 @@ func TestKilledHostLeavesNothingTheNextOneMinds(t *testing.T) {
 	if len(runs) != 1 {
 		t.Errorf("copies kept: %q", runs)
 	}
-	if err := first.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	first.stdout.Scan() // until it is gone
+	first.kill()
 	second := startHost(t, "TEST_DIR="+dir)
 	if left, _ := filepath.Glob(filepath.Join(dir, "run-*", "*.so")); len(left) != 0 {
 		t.Errorf("the next start left %q", left)

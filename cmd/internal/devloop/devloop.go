@@ -271,7 +271,7 @@ func (l *Loop) edited(b watch.Batch) {
 	l.edits++
 	sources := hasSources(b)
 	if sources && (l.owned() || len(l.hosts) > 0) {
-		l.emitDetected(b)
+		l.emitDetected(b.Files, isSource)
 	}
 	if sources || l.since.IsZero() {
 		l.since = b.Last

@@ -219,7 +219,7 @@ func (l *Loop) wanted(g *group, plan *builder.Plan, pg *planGroup, req planReque
 	}
 	if old != nil && old.plan.Key != plan.Key && req.batch != nil && !hasSources(*req.batch) {
 		// An embedded file: only the key says that it matters.
-		l.emit(control.Event{Event: control.KindDetected, Plugin: name, Files: req.batch.Files})
+		l.emitDetected(req.batch.Files, func(f string) bool { return within(f, plan.Plugin.Dir) })
 	}
 	if old != nil && old.plan.Key == plan.Key {
 		// The same version: the clock of the edit that made it keeps running.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hotgo/hotgo/cmd/internal/watch"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -155,9 +154,11 @@ func sameFailure(a, b control.Event) bool {
 	return a.Reason == b.Reason && a.Code == b.Code && slices.Equal(a.Diagnostics, b.Diagnostics)
 }
 
-// emitDetected reports a batch, a line for each plugin that it is about.
-func (l *Loop) emitDetected(b watch.Batch) {
-	rest := b.Files
+// emitDetected reports the files of an edit that count, a line for each plugin
+// that they are about.
+func (l *Loop) emitDetected(files []string, counts func(string) bool) {
+	rest := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return !counts(f) })
+	named := len(rest) > 0
 	for _, id := range l.order {
 		for _, p := range l.groups[id].plugins {
 			var own, others []string
@@ -173,7 +174,7 @@ func (l *Loop) emitDetected(b watch.Batch) {
 			}
 		}
 	}
-	if len(rest) > 0 || len(b.Files) == 0 {
+	if len(rest) > 0 || !named && len(files) == 0 {
 		l.emit(control.Event{Event: control.KindDetected, Files: rest})
 	}
 }

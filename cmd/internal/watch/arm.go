@@ -25,6 +25,7 @@ const maxGone = 10
 // until there is nothing to add.
 func (l *loop) explore() {
 	l.gone = 0
+	l.opts.Logger.Debug("DBG explore")
 	for again := true; again; {
 		again = l.arm()
 		for _, dir := range l.scope.dirs() {
@@ -58,8 +59,8 @@ func (l *loop) follow(dir string) bool {
 }
 
 // arm makes the kernel watch what it should, and nothing else, and reports
-// whether it added a watch. Directories that are watched from now on, or under
-// one more name, become dirty: they changed unseen.
+// whether it added a watch. Directories whose watch ends or begins, under one of
+// their names at least, become dirty: what changed has no event.
 //
 // Watches are added from the top down: fsnotify says nothing of the end of a
 // directory while it watches the one above, trusting that one's event. And with
@@ -73,6 +74,9 @@ func (l *loop) arm() (added bool) {
 	want := arrange(l.scope.dirs())
 	for key, s := range l.spots {
 		if w := want[key]; w == nil || !slices.Contains(w.views, s.path) {
+			for _, view := range s.views {
+				l.soil(view)
+			}
 			l.disarm(key)
 		} else {
 			w.path = s.path
@@ -83,13 +87,13 @@ func (l *loop) arm() (added bool) {
 	for _, key := range keys {
 		w, old := want[key], l.spots[key]
 		if old != nil && (l.renew || below(fresh, w.path)) {
+			l.disarm(key)
 			old = nil
 		}
 		if old == nil {
+			l.opts.Logger.Debug("DBG add", "dir", w.path)
 			fresh[w.path] = true
 			if err := l.src.add(w.path); err != nil {
-				delete(l.spots, key)
-				delete(l.armed, w.path)
 				if errors.Is(err, fs.ErrNotExist) && l.gone < maxGone {
 					l.gone++
 					added = true // look again
@@ -101,15 +105,28 @@ func (l *loop) arm() (added bool) {
 			added = true
 		}
 		for _, view := range w.views {
-			_, counts := l.scope.of(view)
-			if counts && (old == nil || !slices.Contains(old.views, view)) {
-				l.dirtyDirs[view] = true
+			if old == nil || !slices.Contains(old.views, view) {
+				l.soil(view)
+			}
+		}
+		if old != nil {
+			for _, view := range old.views {
+				if !slices.Contains(w.views, view) {
+					l.soil(view)
+				}
 			}
 		}
 		l.spots[key], l.armed[w.path] = w, key
 	}
 	l.renew = false
 	return added
+}
+
+// soil makes a directory dirty if it belongs to the scope.
+func (l *loop) soil(dir string) {
+	if _, ok := l.scope.of(dir); ok {
+		l.dirtyDirs[dir] = true
+	}
 }
 
 // below reports whether path lies below one of the directories.
@@ -122,9 +139,13 @@ func below(dirs map[string]bool, path string) bool {
 	return false
 }
 
-// disarm ends a watch, if it has not ended already.
+// disarm ends a watch, if it has not ended already. No path is ever watched
+// again before that: fsnotify 1.10.1 loses its way where the path leads to a
+// directory that it watches under another name by now, and panics in the next
+// Remove (backend_inotify.go, register and updatePath).
 func (l *loop) disarm(key spotKey) {
 	path := l.spots[key].path
+	l.opts.Logger.Debug("DBG disarm", "dir", path)
 	delete(l.armed, path)
 	delete(l.spots, key)
 	if err := l.src.remove(path); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) {

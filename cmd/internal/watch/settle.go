@@ -54,8 +54,10 @@ func (l *loop) moving(now time.Time) bool {
 // that changed, sorted.
 func (l *loop) take(now time.Time) []string {
 	files := map[string]bool{}
-	for l.unsettled || len(l.dirtyDirs) > 0 {
-		l.explore()
+	for l.unsettled || len(l.dirtyDirs)+len(l.dirty) > 0 {
+		if l.unsettled {
+			l.explore()
+		}
 		dirs := l.dirtyDirs
 		l.dirtyDirs = map[string]bool{}
 		for dir := range dirs {
@@ -63,16 +65,17 @@ func (l *loop) take(now time.Time) []string {
 				files[path] = true
 			}
 		}
-	}
-	for path, m := range l.dirty {
-		if l.takeFile(path, m, now) {
-			files[path] = true
+		marks := l.dirty // not before: takeDir asks for them
+		l.dirty = map[string]mark{}
+		for path, m := range marks {
+			if l.takeFile(path, m, now) {
+				files[path] = true
+			}
+			if m.told && files[path] {
+				l.proven = true
+			}
 		}
-		if m.told && files[path] {
-			l.proven = true
-		}
 	}
-	clear(l.dirty)
 	return slices.Sorted(maps.Keys(files))
 }
 
@@ -87,6 +90,7 @@ func (l *loop) takeDir(dir string, now time.Time) (files []string) {
 		l.opts.Logger.Warn("cannot list a watched directory", "dir", dir, "error", err)
 		return nil
 	}
+	l.opts.Logger.Debug("DBG takeDir", "dir", dir, "exists", exists, "was", len(was), "got", len(got))
 	for _, c := range diff(dir, was, got, func(path string) bool { return l.dirty[path].told }) {
 		if c.now.kind == file || was[filepath.Base(c.path)].kind == file {
 			files = append(files, c.path)
@@ -118,6 +122,9 @@ func (l *loop) takeFile(path string, m mark, now time.Time) bool {
 	st, err := look(path, now)
 	if err != nil {
 		return m.told
+	}
+	if st.kind == directory && l.scope.follows(path) {
+		l.follow(path)
 	}
 	if st.kind == absent {
 		delete(seen, name)

@@ -10,7 +10,7 @@ import "github.com/fsnotify/fsnotify"
 type source struct {
 	events <-chan fsnotify.Event
 	errors <-chan error
-	add    func(dir string) error // watching twice is fine, and renews a watch whose directory was replaced
+	add    func(dir string) error // not twice without remove
 	remove func(dir string) error
 	close  func() error // returns when the source's goroutines have ended
 }

@@ -1,27 +1,48 @@
 // Command host is the process that the tests of package reloader load plugins
-// into. It answers on its control socket, and calls the plugin once for each
-// line on standard input: "N" gives "price generation" for that N.
+// into. It answers on its control socket, and does what the lines on standard
+// input say:
+//
+//	N            call the plugin with that number; answer "price generation"
+//	goroutines   answer how many there are
+//	mount        serve the control API on a loopback port; answer its address
+//
+// TEST_DIR, TEST_MAX_BYTES, TEST_OPEN_TIMEOUT and TEST_ALLOW_UID set its
+// options. "host call SOCKET" asks the host at a socket for its status instead
+// and prints what came of it.
 package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 func main() {
-	if err := run(); err != nil {
+	do := run
+	if os.Args[1] == "call" {
+		do = call
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "host:", err)
 		os.Exit(1)
 	}
 }
 
 func run() error {
-	h, err := reloader.New(reloader.Options{Name: "test", Socket: os.Args[1], Dir: os.Getenv("TEST_DIR"), OpenTimeout: time.Second})
+	opts, err := options()
+	if err != nil {
+		return err
+	}
+	h, err := reloader.New(opts)
 	if err != nil {
 		return err
 	}
@@ -39,11 +60,67 @@ func run() error {
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		n, err := strconv.Atoi(lines.Text())
-		if err != nil {
-			return err
+		switch line := lines.Text(); line {
+		case "goroutines":
+			fmt.Println(runtime.NumGoroutine())
+		case "mount":
+			addr, err := mount(h)
+			if err != nil {
+				return err
+			}
+			fmt.Println(addr)
+		default:
+			n, err := strconv.Atoi(line)
+			if err != nil {
+				return err
+			}
+			fmt.Println(price.Get()(n), price.Generation())
 		}
-		fmt.Println(price.Get()(n), price.Generation())
 	}
 	return h.Close()
+}
+
+func options() (reloader.Options, error) {
+	opts := reloader.Options{Name: "test", Socket: os.Args[1], Dir: os.Getenv("TEST_DIR"), OpenTimeout: time.Second}
+	var err error
+	if v := os.Getenv("TEST_OPEN_TIMEOUT"); v != "" {
+		if opts.OpenTimeout, err = time.ParseDuration(v); err != nil {
+			return opts, err
+		}
+	}
+	if v := os.Getenv("TEST_MAX_BYTES"); v != "" {
+		if opts.MaxArtifactBytes, err = strconv.ParseInt(v, 10, 64); err != nil {
+			return opts, err
+		}
+	}
+	if v := os.Getenv("TEST_ALLOW_UID"); v != "" {
+		uid, err := strconv.Atoi(v)
+		if err != nil {
+			return opts, err
+		}
+		opts.AllowUIDs = []int{uid}
+	}
+	return opts, nil
+}
+
+// mount is what an embedder with a router of its own does.
+func mount(h *reloader.Host) (net.Addr, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/hotgo/", h.Handler())
+	go func() { _ = http.Serve(l, mux) }()
+	return l.Addr(), nil
+}
+
+func call() error {
+	c := control.NewClient(os.Args[2])
+	s, err := c.Status(context.Background())
+	if err != nil {
+		return err
+	}
+	fmt.Println(s.Name)
+	return nil
 }

@@ -23,7 +23,7 @@ type (
 		Name() string
 		seal(byte) rune
 	}
-	List[T any] struct{ next *List[T] }
+	List[T any] struct{ Next *List[T] }
 )
 
 var (
