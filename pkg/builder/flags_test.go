@@ -105,3 +105,14 @@ func TestRaceHostTakesRacePlugin(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestOverlayOfTheUserIsRefused(t *testing.T) {
+	f := newFixture(t, simplePlugin)
+	f.buildHost()
+	f.write("overlay.json", "{}")
+	f.env = append(f.env, "GOFLAGS=-overlay="+f.root+"/overlay.json")
+	_, err := f.plan(f.builder(Options{}), "./plugins/pricing")
+	if c := asConflict(t, err); c.Evidence[0].What != "GOFLAGS" {
+		t.Errorf("got %+v", c)
+	}
+}

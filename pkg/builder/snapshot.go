@@ -83,6 +83,14 @@ func (b *Builder) scan(ctx context.Context, host Host, plugins []Plugin) (*scan,
 			return nil, &NotFoundError{What: "a go.mod or go.work above " + b.opts.WorkDir}
 		}
 	}
+	if strings.Contains(env.GOFLAGS, "-overlay=") {
+		return nil, &ConflictError{
+			Message:  "GOFLAGS sets an overlay, and hotgo needs the go command's only one",
+			Evidence: []Mismatch{{What: "GOFLAGS", Host: env.GOFLAGS, Artifact: "-overlay=…"}},
+			Limit:    "the go command takes one -overlay",
+			Next:     "unset GOFLAGS, or write the overlaid files into the tree",
+		}
+	}
 	t, err := b.resolve(host)
 	if err != nil {
 		return nil, err
