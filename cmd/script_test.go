@@ -1,0 +1,366 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hotgo/hotgo/cmd"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// TestMain makes this binary the hotgo that scripts run.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"hotgo": func() {
+			os.Exit(cmd.Execute(
+				os.Args[1:],
+				cmd.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
+				cmd.Build{Version: "v0.0.0-test"},
+			))
+		},
+	})
+}
+
+// patience is how long a condition may take to come true. It is long because
+// it costs nothing where the condition does come true.
+const patience = time.Minute
+
+// TestScripts runs testdata/script: the command line's contract, one property
+// a script. Beside testscript's own, scripts have these commands:
+//
+//	code N COMMAND ARGS…   run, and want exit code N; stdout and stderr as after exec
+//	gomod MODULE           write a go.mod that takes hotgo from this repository
+//	edit FILE OLD NEW      replace text in a file, all of it or none
+//	start NAME COMMAND…    run in the background, output in NAME.out and NAME.err
+//	interrupt NAME         what Ctrl-C does
+//	murder NAME            what kill -9 does
+//	end NAME N             wait for the end, and want exit code N
+//	waitfor FILE REGEXP    wait until the file's text matches; ! waitfor is not there:
+//	                       "never" takes for ever to prove
+//	hosts N                wait until N hosts answer
+//
+// Each script has a home, a runtime directory and a directory for temporary
+// files of its own, so sockets, artifacts and settings stay inside; the go
+// command's caches are shared, and its network is off. What a script leaves
+// running fails it.
+func TestScripts(t *testing.T) {
+	repo, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caches := goEnv(t, "GOCACHE", "GOMODCACHE", "GOPATH")
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			for name, value := range caches {
+				env.Setenv(name, value)
+			}
+			env.Setenv("SCRIPT_REPO", repo)
+			env.Setenv("GOOS", runtime.GOOS)
+			env.Setenv("GOARCH", runtime.GOARCH)
+			return isolate(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": cmdCode, "gomod": cmdGomod, "edit": cmdEdit, "start": cmdStart,
+			"interrupt": cmdSignal(os.Interrupt), "murder": cmdSignal(os.Kill), "end": cmdEnd,
+			"waitfor": cmdWaitfor, "hosts": cmdHosts,
+			// script_commands_test.go
+			"fixture": cmdFixture, "serves": cmdServes, "distinct": cmdDistinct, "count": cmdCount,
+			"vimsave": cmdSave(vimSave), "codesave": cmdSave(codeSave), "golandsave": cmdSave(golandSave),
+			"normalise": cmdNormalise, "goproxy": cmdGoproxy,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "plugins" { // what it takes to load one
+				_, err := exec.LookPath("gcc")
+				return err == nil && !testing.Short(), nil
+			}
+			return false, fmt.Errorf("unknown condition %s", cond)
+		},
+	})
+}
+
+func goEnv(t *testing.T, names ...string) map[string]string {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{}
+	for i, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		values[names[i]] = line
+	}
+	return values
+}
+
+// marker is the variable by which everything a script started is found again.
+const marker = "SCRIPT_MARKER"
+
+func isolate(env *testscript.Env) error {
+	for name, dir := range map[string]string{"HOME": "home", "XDG_RUNTIME_DIR": "run", "TMPDIR": "tmp", "XDG_CACHE_HOME": "cache"} {
+		dir = filepath.Join(env.WorkDir, "."+dir)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		env.Setenv(name, dir)
+	}
+	for name, value := range map[string]string{
+		marker: env.WorkDir, "GOPROXY": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local", "CI": "true", "TERM": "dumb",
+	} {
+		env.Setenv(name, value)
+	}
+	started := map[string]*started{}
+	env.Values["started"] = started
+	t := env.T()
+	env.Defer(func() {
+		for name, p := range started {
+			if p.running() {
+				_ = p.cmd.Process.Signal(os.Interrupt)
+			}
+			if !p.wait(10 * time.Second) {
+				_ = p.cmd.Process.Kill()
+				<-p.ended
+				t.Log(name + " did not end when it was interrupted")
+			}
+		}
+		reportLeaks(t, env.WorkDir)
+	})
+	return nil
+}
+
+// reportLeaks fails a script that left processes behind, after a moment for
+// those that are about to end, and ends them. They are known by their marker.
+func reportLeaks(t testscript.T, work string) {
+	var leaked []int
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); pause() {
+		if leaked = marked(work); len(leaked) == 0 {
+			return
+		}
+	}
+	var names []string
+	for _, pid := range leaked {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		names = append(names, strings.ReplaceAll(string(line), "\x00", " "))
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if len(names) > 0 {
+		t.Fatal("left running: " + strings.Join(names, "; "))
+	}
+}
+
+// marked lists the processes of one script. Without /proc it finds none.
+func marked(work string) []int {
+	var pids []int
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		environ, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		if strings.Contains("\x00"+string(environ), "\x00"+marker+"="+work+"\x00") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// pause is the one place where tests wait for time to pass: between two looks
+// at a condition.
+func pause() { time.Sleep(20 * time.Millisecond) }
+
+// eventually waits for a condition.
+func eventually(ts *testscript.TestScript, what string, cond func() bool) {
+	for end := time.Now().Add(patience); !cond(); pause() {
+		if time.Now().After(end) {
+			ts.Fatalf("waited %s in vain for %s", patience, what)
+		}
+	}
+}
+
+func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command args...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code is %d, want %s", got, args[0])
+	}
+}
+
+func cmdGomod(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gomod module")
+	}
+	text := fmt.Sprintf("module %s\n\ngo 1.26.0\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => %s\n",
+		args[0], ts.Getenv("SCRIPT_REPO"))
+	ts.Check(os.WriteFile(ts.MkAbs("go.mod"), []byte(text), 0o666))
+}
+
+func cmdEdit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit file old new")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o666))
+}
+
+// started is a command in the background.
+type started struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+func (p *started) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *started) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-p.ended:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start name command args...")
+	}
+	path, err := exec.LookPath(args[1])
+	if strings.ContainsRune(args[1], '/') {
+		path, err = ts.MkAbs(args[1]), nil
+	} else if args[1] == "hotgo" {
+		path, err = filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "hotgo"), nil
+	}
+	ts.Check(err)
+	out, err := os.Create(filepath.Join(ts.Getenv("WORK"), args[0]+".out"))
+	ts.Check(err)
+	defer out.Close()
+	errs, err := os.Create(filepath.Join(ts.Getenv("WORK"), args[0]+".err"))
+	ts.Check(err)
+	defer errs.Close()
+	c := exec.Command(path, args[2:]...)
+	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), out, errs
+	for _, name := range []string{
+		"PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY",
+		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_RESTART",
+	} {
+		if v := ts.Getenv(name); v != "" {
+			c.Env = append(c.Env, name+"="+v)
+		}
+	}
+	ts.Check(c.Start())
+	p := &started{cmd: c, ended: make(chan struct{})}
+	go func() {
+		_ = c.Wait()
+		close(p.ended)
+	}()
+	ts.Value("started").(map[string]*started)[args[0]] = p
+}
+
+func background(ts *testscript.TestScript, name string) *started {
+	p := ts.Value("started").(map[string]*started)[name]
+	if p == nil {
+		ts.Fatalf("nothing was started as %s", name)
+	}
+	return p
+}
+
+func cmdSignal(sig os.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: interrupt|murder name")
+		}
+		ts.Check(background(ts, args[0]).cmd.Process.Signal(sig))
+	}
+}
+
+func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: end name code")
+	}
+	p := background(ts, args[0])
+	if !p.wait(patience) {
+		ts.Fatalf("%s did not end", args[0])
+	}
+	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != args[1] {
+		ts.Fatalf("exit code of %s is %s, want %s; it said:\n%s", args[0], got, args[1], said(ts, args[0]+".err"))
+	}
+}
+
+func cmdWaitfor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitfor file regexp")
+	}
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	defer func() {
+		if v := recover(); v != nil { // testscript ends scripts by panicking
+			ts.Logf("%s:\n%s", args[0], said(ts, args[0]))
+			panic(v)
+		}
+	}()
+	eventually(ts, args[1]+" in "+args[0], func() bool { return re.MatchString(said(ts, args[0])) })
+}
+
+// said gives the text of a file in $WORK or the current directory, where there
+// is one yet.
+func said(ts *testscript.TestScript, file string) string {
+	text, err := os.ReadFile(filepath.Join(ts.Getenv("WORK"), file))
+	if err != nil {
+		text, _ = os.ReadFile(ts.MkAbs(file))
+	}
+	return string(text)
+}
+
+func cmdHosts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hosts n")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	eventually(ts, args[0]+" hosts", func() bool {
+		sockets, _ := filepath.Glob(filepath.Join(ts.Getenv("XDG_RUNTIME_DIR"), "hotgo", "*.sock"))
+		up := 0
+		for _, s := range sockets {
+			if found, err := control.Resolve(context.Background(), s); err == nil {
+				up += len(found)
+			}
+		}
+		return up == want
+	})
+}
