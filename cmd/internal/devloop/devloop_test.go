@@ -551,6 +551,34 @@ func TestHostChangeIsReportedOncePerEdit(t *testing.T) {
 	})
 }
 
+func TestSharedChangeIsOneReportAndStaysARefusalForThePlugin(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.sources["pricing"] = "k1"
+		w.up("shop", "A", 1, "pricing")
+		w.start(Options{})
+		w.forget()
+		w.change(func() {
+			w.changes = []builder.HostChange{{ImportPath: "m/types", Files: []string{"/src/types/t.go"}, Shared: true}}
+			w.broken["pricing"] = &builder.ConflictError{
+				Message:  "plugin pricing uses a package that changed in the host",
+				Evidence: []builder.Mismatch{{What: "m/types", Rule: "HG0090"}},
+			}
+		})
+		w.touch("/src/types/t.go")
+		if ev := w.only(control.KindRestart); ev.Plugin != "" {
+			t.Errorf("the plugin's report %+v hides the host's", ev)
+		}
+		// Whoever stays with the old process and edits the plugin is told why
+		// nothing comes of it.
+		w.touch("/src/pricing/rules.go")
+		if ev := w.only(control.KindRestart); ev.Plugin != "pricing" || ev.Code != "HG0090" {
+			t.Errorf("event is %+v, want the plugin's refusal", ev)
+		}
+		w.wantLive(1, "pricing", "k1")
+		w.stop()
+	})
+}
+
 func TestRolledBackVersionStaysAwayUntilTheNextEdit(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.sources["pricing"] = "k1"

@@ -182,8 +182,14 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 			answered = true
 		}
 	}
+	reported := l.hostChanged(g, snap.HostChanges, req)
+	answered = answered || reported
 	for _, name := range slices.Sorted(maps.Keys(snap.Errors)) {
 		planned[name] = true
+		if reported && isShared(snap.Errors[name]) {
+			delete(g.want, name) // the same news: the host's package changed
+			continue
+		}
 		if !stale && l.planFailed(g, name, snap.Errors[name], req) {
 			answered = true
 		}
@@ -194,9 +200,6 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 		}
 	}
 	l.noteUnbound(pg)
-	if l.hostChanged(g, snap.HostChanges, req) {
-		answered = true
-	}
 	if b := l.building; b != nil && b.group == g {
 		if w := g.want[b.plugin]; w == nil || w.plan.Key != b.key {
 			b.cancel() // nobody wants it any more

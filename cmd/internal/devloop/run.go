@@ -73,6 +73,9 @@ func (l *Loop) startHostBuild() {
 	if b := l.building; b != nil {
 		b.cancel()
 	}
+	if l.run.proc == nil {
+		l.emit(control.Event{Event: control.KindNote, Reason: "building the host"})
+	}
 	l.async(func() func() {
 		hb, err := l.fx.BuildHost(l.ctx)
 		return func() {

@@ -98,6 +98,13 @@ func hostChangeEvent(h *host, c builder.HostChange) control.Event {
 	return ev
 }
 
+// isShared reports whether a plugin has no plan because of a change in a
+// package that it shares with the host.
+func isShared(err error) bool {
+	c, ok := errors.AsType[*builder.ConflictError](err)
+	return ok && len(c.Evidence) > 0 && c.Evidence[0].Rule == ruleShared
+}
+
 // changeSignature tells changes in the host apart.
 func changeSignature(c builder.HostChange) string {
 	return fmt.Sprint(c.ImportPath, c.Shared, slices.Sorted(slices.Values(c.Files)))
