@@ -83,6 +83,9 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	}
 	var results []deploy.Result
 	p := s.printer(false)
+	for _, st := range found.Hosts {
+		p.Seed(st) // where there are several, each line says which
+	}
 	if f.dryRun == "client" {
 		for _, r := range deploy.Predict(changes) {
 			results = append(results, r)

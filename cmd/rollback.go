@@ -57,6 +57,9 @@ func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
 		}
 	}
 	p := s.printer(false)
+	for _, st := range found.Hosts {
+		p.Seed(st)
+	}
 	var results []deploy.Result
 	for _, st := range found.Hosts {
 		if !hosts.Holds(st, plugin) && len(s.cfg.Targets) == 0 {

@@ -68,6 +68,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
 		Setup: func(env *testscript.Env) error {
 			for name, value := range caches {
 				env.Setenv(name, value)
@@ -183,7 +184,7 @@ func marked(work string) []int {
 
 // pause is the one place where tests wait for time to pass: between two looks
 // at a condition.
-func pause() { time.Sleep(20 * time.Millisecond) }
+func pause() { <-time.After(20 * time.Millisecond) }
 
 // eventually waits for a condition.
 func eventually(ts *testscript.TestScript, what string, cond func() bool) {
