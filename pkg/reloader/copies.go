@@ -200,10 +200,10 @@ func readError(ctx context.Context, err error) error {
 		return ce
 	case errors.As(err, &tooBig):
 		return tooLarge(tooBig.Limit)
+	case errors.Is(err, io.ErrUnexpectedEOF): // first: net/http ends ctx as well, a moment later
+		return &control.Error{Code: control.CodeBadRequest, Message: "the upload ended early", Err: err}
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded):
 		return &control.Error{Code: control.CodeTimeout, Message: "the artifact did not arrive in time", Err: err, Status: http.StatusRequestTimeout}
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &control.Error{Code: control.CodeBadRequest, Message: "the upload ended early", Err: err}
 	}
 	return &control.Error{Code: control.CodeBadRequest, Message: "cannot read the artifact", Err: err}
 }

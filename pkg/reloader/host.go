@@ -156,6 +156,7 @@ func errClosed() error {
 func (h *Host) record(ev control.Event) control.Event {
 	ev.V, ev.Time = control.EventVersion, time.Now()
 	ev.Host, ev.PID = h.opts.Name, os.Getpid()
+	ev.Reason, ev.Link = shortText(ev.Reason), shortText(ev.Link)
 	if err := h.journal.Append(ev); err != nil {
 		h.opts.Logger.Error("journal is kept in memory only from now on", "err", err)
 	}
@@ -194,6 +195,6 @@ func eventAttrs(ev control.Event) []slog.Attr {
 func (h *Host) logPanic(err error) {
 	var p *panicError
 	if errors.As(err, &p) {
-		h.opts.Logger.Error("panic in a plugin", "value", fmt.Sprint(p.value), "stack", string(p.stack))
+		h.opts.Logger.Error("panic in a plugin", "value", shortText(fmt.Sprint(p.value)), "stack", string(p.stack))
 	}
 }

@@ -202,7 +202,7 @@ func (t *transaction) open() (*generation, error) {
 	}
 	if err != nil {
 		err = t.openError(err, how)
-		g.reason = err.Error()
+		g.reason = shortText(err.Error())
 	}
 	if !t.file.keep {
 		t.file.discard() // what is mapped stays mapped; after a crash nothing is left
@@ -346,7 +346,7 @@ func (h *Host) fail(g *generation, err error) error {
 	}
 	if g != nil {
 		h.mu.Lock()
-		g.reason = ce.Error()
+		g.reason = shortText(ce.Error())
 		h.mu.Unlock()
 	}
 	return ce

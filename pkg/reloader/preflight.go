@@ -278,7 +278,32 @@ func refusal(err error) *control.Error {
 func asControlError(err error) *control.Error {
 	var e *control.Error
 	if errors.As(err, &e) {
-		return e
+		return shortened(e)
 	}
-	return &control.Error{Code: control.CodeInternal, Message: "the load failed", Err: err}
+	return shortened(&control.Error{Code: control.CodeInternal, Message: "the load failed", Err: err})
+}
+
+// shownBytes is how much of one text an error shows. The texts of manifests and
+// panics come from outside, and the journal keeps a thousand events in memory.
+const shownBytes = 4 << 10
+
+// shortened gives e with texts of at most shownBytes.
+func shortened(e *control.Error) *control.Error {
+	short := *e
+	if whole := e.Error(); len(whole) > shownBytes {
+		short.Message, short.Err = shortText(whole), nil
+	}
+	short.Next = shortText(e.Next)
+	short.Evidence = slices.Clone(e.Evidence)
+	for i, ev := range e.Evidence {
+		short.Evidence[i] = control.Evidence{What: shortText(ev.What), Host: shortText(ev.Host), Artifact: shortText(ev.Artifact)}
+	}
+	return &short
+}
+
+func shortText(s string) string {
+	if len(s) <= shownBytes {
+		return s
+	}
+	return strings.ToValidUTF8(s[:shownBytes], "") + "…"
 }

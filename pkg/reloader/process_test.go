@@ -140,7 +140,7 @@ func socketIn(t *testing.T) string {
 func startHostAt(t *testing.T, socket string, env ...string) *host {
 	t.Helper()
 	cmd := exec.Command(fixture(t, "host"), socket)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), env...)
 	return launch(t, socket, cmd)
 }
 

@@ -111,6 +111,12 @@ func (a *api) byUpload(w http.ResponseWriter, r *http.Request, req *loadRequest)
 		}
 		body := &progressReader{r: http.MaxBytesReader(w, r.Body, limit), c: http.NewResponseController(w)}
 		f, err := a.h.copies.receive(r.Context(), body)
+		if err != nil && body.granted {
+			// The disk is full, say. The client is sending still, and would take
+			// a connection that is closed for a host that is gone, so it gets to
+			// its end first. Where it is the body that failed, this fails at once.
+			_, _ = io.Copy(io.Discard, body)
+		}
 		release(w)
 		return f, err
 	}
