@@ -25,7 +25,6 @@ const maxGone = 10
 // until there is nothing to add.
 func (l *loop) explore() {
 	l.gone = 0
-	l.opts.Logger.Debug("DBG explore")
 	for again := true; again; {
 		again = l.arm()
 		for _, dir := range l.scope.dirs() {
@@ -91,7 +90,6 @@ func (l *loop) arm() (added bool) {
 			old = nil
 		}
 		if old == nil {
-			l.opts.Logger.Debug("DBG add", "dir", w.path)
 			fresh[w.path] = true
 			if err := l.src.add(w.path); err != nil {
 				if errors.Is(err, fs.ErrNotExist) && l.gone < maxGone {
@@ -145,7 +143,6 @@ func below(dirs map[string]bool, path string) bool {
 // Remove (backend_inotify.go, register and updatePath).
 func (l *loop) disarm(key spotKey) {
 	path := l.spots[key].path
-	l.opts.Logger.Debug("DBG disarm", "dir", path)
 	delete(l.armed, path)
 	delete(l.spots, key)
 	if err := l.src.remove(path); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) {

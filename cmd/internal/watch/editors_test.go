@@ -6,15 +6,17 @@ import (
 	"testing"
 )
 
-// Each save below replays what the program does to the file system, in order,
-// as strace shows it; what it does elsewhere (undo files, history) is left out.
+// Each save below replays what the program does to the file system, in order:
+// for vim in place, sed and gofmt as strace shows it, for the others as their
+// sources and manuals say. What they do elsewhere (undo files, history) is left
+// out.
 var saves = []struct {
 	name string
 	save func(t *tree, path, content string)
 }{
-	// vim 9, backupcopy=auto where the file can be written in place: swap file
-	// beside it (with .swx made and removed to learn about the file system),
-	// then truncate and write, fsync, extended attributes.
+	// vim 9 without writebackup, or with backupcopy=yes: swap file beside the
+	// file (with .swx made and removed to learn about the file system), then
+	// truncate and write, fsync, attributes.
 	{"vim in place", func(t *tree, path, content string) {
 		dir, base := filepath.Split(path)
 		swap := dir + "." + base + ".swp"
@@ -25,10 +27,9 @@ var saves = []struct {
 		t.do(os.Chmod(path, 0o644))
 		t.do(os.Remove(swap))
 	}},
-	// vim, backupcopy=no (its choice for most files with default settings in a
-	// directory it may write): probe 4913 made, owned and removed; the file is
-	// renamed to its backup name; a new file is written, fsynced, chmodded; the
-	// backup is unlinked.
+	// vim with writebackup and backupcopy=auto or no (src/bufwrite.c): probe 4913
+	// made, owned and removed; the file renamed to its backup name; a new file
+	// written, fsynced, chmodded; the backup unlinked.
 	{"vim by rename", func(t *tree, path, content string) {
 		probe := filepath.Join(filepath.Dir(path), "4913")
 		t.put(probe, "")
@@ -75,12 +76,17 @@ var saves = []struct {
 		t.put(tmp, content)
 		t.do(os.Rename(tmp, path))
 	}},
-	// gofmt -w: backup beside the file, rewritten in place, backup removed
-	// (go/src/cmd/gofmt/gofmt.go, writeFile, Go 1.26).
+	// gofmt -w: backup beside the file, overwritten in place, cut to length where
+	// it got shorter, backup removed (cmd/gofmt/gofmt.go, writeFile, Go 1.26).
 	{"gofmt -w", func(t *tree, path, content string) {
 		backup := path + ".123456789"
 		t.put(backup, "old")
-		t.rewrite(path, content)
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		t.do(err)
+		_, err = f.WriteString(content)
+		t.do(err)
+		t.do(f.Truncate(int64(len(content))))
+		t.do(f.Close())
 		t.do(os.Remove(backup))
 	}},
 	{"cp", func(t *tree, path, content string) { t.rewrite(path, content) }},

@@ -41,6 +41,7 @@ func watchDirAt(t *testing.T, root string, opts Options, set Set, files ...strin
 	for _, f := range files {
 		tr.write(f, f)
 	}
+	opts.lookEvery = time.Hour
 	w, err := New(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -227,6 +227,80 @@ func TestOverflowRenewsEveryWatch(t *testing.T) {
 	})
 }
 
+// Watched at once, not when the batch is made: what is written into a new
+// directory belongs to the batch that its making began.
+func TestNewDirectoryIsWatchedAtOnce(t *testing.T) {
+	inBubble(t, Options{lookEvery: time.Hour}, nil, func(b *bubble) {
+		if err := os.Mkdir(filepath.Join(b.dir, "x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b.src.events <- fsnotify.Event{Name: filepath.Join(b.dir, "x"), Op: fsnotify.Create}
+		for i := range 5 {
+			time.Sleep(defaultQuiet - time.Millisecond)
+			b.wantNone()
+			b.edit("x/a.go", fmt.Sprint(i))
+		}
+		time.Sleep(defaultQuiet)
+		b.want("a.go")
+	})
+}
+
+// A directory comes back after it was found missing and before the one above it
+// is watched: there is no event for that.
+func TestDirectoryMadeBeforeItsGuardWatchesIsNoticed(t *testing.T) {
+	armed := func(dir string) {}
+	inBubble(t, Options{lookEvery: time.Hour}, func(f *fake) {
+		f.refuse = func(dir string) error { armed(dir); return nil }
+	}, func(b *bubble) {
+		if err := os.RemoveAll(b.dir); err != nil {
+			t.Fatal(err)
+		}
+		again := 0
+		armed = func(dir string) {
+			switch dir {
+			case filepath.Dir(b.dir):
+				if err := os.Mkdir(b.dir, 0o755); err != nil {
+					t.Error(err)
+				}
+				b.change("new.go", "made unseen")
+			case b.dir:
+				again++
+			}
+		}
+		b.src.events <- fsnotify.Event{Name: b.dir, Op: fsnotify.Remove}
+		time.Sleep(defaultQuiet)
+		b.want("a.go", "b.go", "c.go", "d.go", "new.go")
+		if again != 1 {
+			t.Errorf("directory watched %d times after it came back, want once", again)
+		}
+	})
+}
+
+// Events that waited for a watch are gone with it. They may have said that a
+// directory below was replaced.
+func TestNewWatchRenewsTheWatchesBelow(t *testing.T) {
+	added := map[string]int{}
+	inBubble(t, Options{lookEvery: time.Hour}, func(f *fake) {
+		f.refuse = func(dir string) error { added[filepath.Base(dir)]++; return nil }
+	}, func(b *bubble) {
+		for _, dir := range []string{"x", "x/y"} {
+			if err := os.Mkdir(filepath.Join(b.dir, dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.w.Update(Set{Trees: []string{b.dir}}); err != nil {
+			t.Fatal(err)
+		}
+		b.change("x/y/a.go", "untold")
+		b.src.events <- fsnotify.Event{Name: filepath.Join(b.dir, "x"), Op: fsnotify.Rename} // and back
+		time.Sleep(defaultQuiet)
+		b.want("a.go")
+		if added["x"] != 2 || added["y"] != 2 {
+			t.Errorf("watched %v times, want x and y twice", added)
+		}
+	})
+}
+
 func TestSourceThatOnlyFailsIsGivenUp(t *testing.T) {
 	inBubble(t, Options{}, nil, func(b *bubble) {
 		for range maxFaults + 1 {
@@ -354,8 +428,11 @@ func TestBatchWaitsForGit(t *testing.T) {
 		if err := os.Remove(lock); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lockStep + defaultQuiet)
-		b.want("a.go", "b.go")
+		time.Sleep(lockStep)
+		b.wantNone()
+		b.edit("c.go", "git's last, and its event was late")
+		time.Sleep(defaultQuiet)
+		b.want("a.go", "b.go", "c.go")
 	})
 }
 

@@ -31,6 +31,8 @@ func (l *loop) pause(took time.Duration) time.Duration {
 	switch {
 	case l.polling:
 		return max(l.opts.PollInterval, 20*took)
+	case l.opts.lookEvery != 0:
+		return l.opts.lookEvery
 	case l.proven:
 		return max(pauseTold, 100*took)
 	default:

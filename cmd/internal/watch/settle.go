@@ -90,7 +90,6 @@ func (l *loop) takeDir(dir string, now time.Time) (files []string) {
 		l.opts.Logger.Warn("cannot list a watched directory", "dir", dir, "error", err)
 		return nil
 	}
-	l.opts.Logger.Debug("DBG takeDir", "dir", dir, "exists", exists, "was", len(was), "got", len(got))
 	for _, c := range diff(dir, was, got, func(path string) bool { return l.dirty[path].told }) {
 		if c.now.kind == file || was[filepath.Base(c.path)].kind == file {
 			files = append(files, c.path)

@@ -28,14 +28,25 @@
 //     into the user's tree, and a probe in a directory of ours would prove
 //     nothing about another file system.
 //
+// # Limits
+//
+// No event tells of a change made under another name: of the target of a
+// symbolic link to a file, or through another hard link. Nor does one when a
+// directory above everything watched is renamed. The comparison that runs now
+// and then finds these, within ten seconds. A write through mmap has no event
+// either; it is found as late, and makes the watcher poll. Where a directory is
+// watched every file in it counts, also a log that a program writes there:
+// that is what [Options.Ignore] is for.
+//
 // # Files
 //
-// loop.go is the goroutine that owns everything; settle.go looks and makes
-// batches; poll.go looks without being told; scope.go says what counts;
-// arrange.go decides which directories the kernel watches and arm.go makes it
-// so; stamp.go and snapshot.go remember files; debounce.go waits for rest;
-// gitlock.go waits for git; ignore.go knows the leftovers of editors; limit.go
-// explains full tables; source.go is the seam to fsnotify.
+// loop.go is the goroutine that owns everything; update.go changes what it
+// watches; settle.go looks and makes batches; poll.go looks without being told.
+// scope.go says what counts, and ignore.go knows the leftovers of editors;
+// arrange.go decides which directories the kernel watches, and arm.go makes it
+// so; stamp.go and snapshot.go remember files; debounce.go waits for rest, and
+// gitlock.go for git; limit.go explains full tables; source.go is the seam to
+// fsnotify.
 package watch
 
 import (
@@ -85,6 +96,10 @@ type Options struct {
 	PollInterval time.Duration          // pause between two looks when polling; 0 means 250 ms
 	Ignore       func(path string) bool // more that never counts, such as our own output; not asked about paths of the Set; called from the watcher's goroutine
 	Logger       *slog.Logger           // nil is silent
+
+	// lookEvery replaces the pause between looks that no event asked for.
+	// Tests set it where such a look would hide that an event was missed.
+	lookEvery time.Duration
 }
 
 // Batch is a set of edits that belong together.
