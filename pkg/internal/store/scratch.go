@@ -32,7 +32,7 @@ func (s *Store) Temp(plugin string) (dir string, cleanup func(), err error) {
 		os.Remove(owner.Name())
 		return "", nil, s.fail(doing, err)
 	}
-	return dir, func() { removeScratch(dir, owner) }, nil
+	return dir, func() { _ = removeScratch(dir, owner) }, nil
 }
 
 // ownerSuffix makes a scratch directory's name that of its owner's lock.
@@ -58,9 +58,9 @@ func removeAll(dir string) error {
 	if os.RemoveAll(dir) == nil {
 		return nil
 	}
-	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			os.Chmod(path, 0o700)
+			_ = os.Chmod(path, 0o700)
 		}
 		return nil
 	})
