@@ -22,8 +22,16 @@ func (s *Store) Temp(plugin string) (dir string, cleanup func(), err error) {
 	}
 	// The lock says that the owner lives. It exists, held, before the
 	// directory does, and goes after it.
-	dir = s.path(tmpDir, plugin+"-"+strings.ToLower(rand.Text()[:12]))
-	owner, err := tryLock(dir + ownerSuffix)
+	var owner *os.File
+	for range tempTries {
+		dir = s.path(tmpDir, plugin+"-"+strings.ToLower(rand.Text()[:12]))
+		owner, err = tryLock(dir + ownerSuffix)
+		if !errors.Is(err, errLocked) {
+			break
+		}
+		// A sweep came between making the file and locking it, and is about
+		// to remove it: another name is as good.
+	}
 	if err != nil {
 		return "", nil, s.fail(doing, err)
 	}
@@ -34,6 +42,10 @@ func (s *Store) Temp(plugin string) (dir string, cleanup func(), err error) {
 	}
 	return dir, func() { _ = removeScratch(dir, owner) }, nil
 }
+
+// tempTries bounds how often Temp loses against a sweep, each time with another
+// name. Once is rare.
+const tempTries = 20
 
 // ownerSuffix makes a scratch directory's name that of its owner's lock.
 const ownerSuffix = ".owner"
