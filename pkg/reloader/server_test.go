@@ -218,7 +218,13 @@ func bubble(t *testing.T) (*Host, *pipes) {
 	l := newPipes()
 	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() {
+		s.Close()
+		// net/http lets a connection that it closes early linger for 500 ms
+		// (go1.27 net/http/server.go, closeWriteAndWait); here they are over
+		// at once.
+		<-time.After(time.Second)
+	})
 	return h, l
 }
 
