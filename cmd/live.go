@@ -26,6 +26,10 @@ type live struct {
 	builder *builder.Builder
 	ignored []string // directories of our own
 
+	freshly sync.Mutex
+	fresh   string           // the identity that anew is for
+	anew    *builder.Builder // kept, because a builder knows the tree after its first snapshot
+
 	mu      sync.Mutex
 	up      []control.Status // the hosts that answered last
 	plugins int              // followed
@@ -39,7 +43,7 @@ type live struct {
 func (s *session) live(sel selection) (*live, error) {
 	l := &live{session: s, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
 	var err error
-	if l.builder, err = s.builder(); err != nil {
+	if l.builder, err = s.builder(func(o *builder.Options) { o.Resident = true }); err != nil {
 		return nil, err
 	}
 	if s.cfg.Dir != "" {
@@ -73,7 +77,10 @@ func (s *session) live(sel selection) (*live, error) {
 	return l, nil
 }
 
-func (l *live) close() { _ = l.watcher.Close() }
+func (l *live) close() {
+	_ = l.watcher.Close()
+	_ = l.builder.Close()
+}
 
 // ignores keeps artifacts that are written into the module from triggering.
 func (l *live) ignores(path string) bool {
@@ -90,10 +97,17 @@ func (l *live) snapshot(ctx context.Context, host builder.Host, plugins []builde
 	if fresh == "" {
 		return l.builder.Snapshot(ctx, host, plugins)
 	}
-	b, err := l.session.builder(func(o *builder.Options) { o.Link, o.Salt = "full", fresh })
-	if err != nil {
-		return nil, err
+	l.freshly.Lock()
+	if l.fresh != fresh {
+		b, err := l.session.builder(func(o *builder.Options) { o.Link, o.Salt = "full", fresh })
+		if err != nil {
+			l.freshly.Unlock()
+			return nil, err
+		}
+		l.fresh, l.anew = fresh, b
 	}
+	b := l.anew
+	l.freshly.Unlock()
 	return b.Snapshot(ctx, host, plugins)
 }
 

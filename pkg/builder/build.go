@@ -15,6 +15,7 @@ import (
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
 	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/builder/internal/symbols"
+	"github.com/hotgo/hotgo/pkg/builder/internal/thin"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/internal/store"
@@ -43,7 +44,15 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
 	}
 	defer cleanup()
 	r := &run{b: b, plan: p, dir: dir, out: filepath.Join(dir, "plugin.so")}
-	if err := r.compile(ctx); err != nil {
+	if p.Link == "thin" {
+		err = r.thin(ctx)
+	} else {
+		err = r.full(ctx)
+	}
+	if u, ok := errors.AsType[*thin.Unfit](err); ok {
+		return b.buildFull(ctx, p, u)
+	}
+	if err != nil {
 		return nil, err
 	}
 	fp, err := r.check()
@@ -94,32 +103,60 @@ type run struct {
 	dir  string // scratch, removed afterwards
 	out  string
 
+	archive          string   // of the plugin's package
+	joined           []string // packages that the artifact has parts of, because the host lacks them
 	compiled, linked time.Duration
 }
 
-// compile lays the sources out under their fresh identity and runs the go
-// command over them.
-func (r *run) compile(ctx context.Context) error {
+// buildFull builds what could not be linked thin.
+func (b *Builder) buildFull(ctx context.Context, p *Plan, why *thin.Unfit) (*Artifact, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	b.log.Debug("cannot link thin", "plugin", p.Plugin.Name, "err", why.Err)
+	if b.opts.Link == "thin" {
+		return nil, b.refuseFull(p.Plugin.Name, why.Reason)
+	}
+	b.rememberUnfit(p, why.Reason)
+	return b.Build(ctx, p.full(why.Reason))
+}
+
+// tree lays the private packages out under an identity, in files below dir.
+func (r *run) tree(dir string, id source.Identity) (*source.Tree, error) {
 	p := r.plan
-	tree := source.NewTree(r.dir)
+	tree := source.NewTree(dir)
 	for _, u := range p.private {
-		var entry []byte
-		if u.Package.ImportPath == p.Plugin.ImportPath {
-			funcs, vars := u.Exports()
-			path := p.id.Fresh(p.Plugin.ImportPath)
-			if p.Plugin.Command {
-				path = ""
-			}
-			entry = source.Entry(path, funcs, vars)
-		}
-		if err := tree.Add(p.id, u, entry); err != nil {
-			return fmt.Errorf("lay out %s: %w", u.Package.ImportPath, err)
+		if err := r.place(tree, id, u); err != nil {
+			return nil, err
 		}
 	}
 	for path, text := range p.reworded {
 		if err := tree.Replace(path, text); err != nil {
-			return err
+			return nil, err
 		}
+	}
+	return tree, nil
+}
+
+// place lays one private package out, the plugin's own with what hosts call.
+func (r *run) place(tree *source.Tree, id source.Identity, u *source.Unit) error {
+	var entry *source.Generated
+	if p := r.plan; u.Package.ImportPath == p.Plugin.ImportPath {
+		funcs, vars := u.Exports()
+		entry = source.Entry(u.Package.Name, id.Fresh(p.Plugin.ImportPath), p.settings.race, funcs, vars)
+	}
+	if err := tree.Add(id, u, entry); err != nil {
+		return fmt.Errorf("lay out %s: %w", u.Package.ImportPath, err)
+	}
+	return nil
+}
+
+// full has the go command compile and link everything under the fresh identity.
+func (r *run) full(ctx context.Context) error {
+	p := r.plan
+	tree, err := r.tree(r.dir, p.id)
+	if err != nil {
+		return err
 	}
 	overlay, err := tree.Overlay()
 	if err != nil {
@@ -145,6 +182,7 @@ func (r *run) compile(ctx context.Context) error {
 	if r.linked = gotool.LinkTime(graph); r.linked < r.compiled {
 		r.compiled -= r.linked
 	}
+	r.archive = gotool.LinkedArchives(r.dir)[p.id.Fresh(p.Plugin.ImportPath)]
 	return nil
 }
 
@@ -160,8 +198,8 @@ func (r *run) trimFlags() []string {
 		if len(u.Package.Foreign()) > 0 {
 			continue
 		}
-		flags = append(flags, fmt.Sprintf("-gcflags=%s=%s -trimpath=%s=>",
-			r.plan.id.Fresh(u.Package.ImportPath), gcflagsFor(r.plan.settings.gcflags), source.TrimRoot))
+		path := r.plan.id.Fresh(u.Package.ImportPath)
+		flags = append(flags, fmt.Sprintf("-gcflags=%s=%s %s", path, gcflagsFor(r.plan.settings.gcflags), r.trimRoot(r.plan.id, path)))
 	}
 	return flags
 }
@@ -169,7 +207,7 @@ func (r *run) trimFlags() []string {
 // original turns compiler output into what the user knows: own import paths,
 // own files.
 func (r *run) original(line string) string {
-	line = r.plan.id.Original(line)
+	line = r.b.thinIdentity(r.plan).Original(r.plan.id.Original(line))
 	for _, u := range r.plan.private {
 		line = strings.ReplaceAll(line, source.TrimRoot+"/"+u.Package.ImportPath+"/", u.Package.Dir+string(filepath.Separator))
 	}
@@ -239,9 +277,12 @@ func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 			m.Sources = append(m.Sources, artifact.Source{Path: u.Package.ImportPath + "/" + filepath.ToSlash(f.Name), SHA256: fmt.Sprintf("%x", f.Raw)})
 		}
 	}
-	path := p.id.Fresh(p.Plugin.ImportPath)
-	archive := gotool.LinkedArchives(r.dir)[path]
-	syms, err := symbols.Read(path, archive, p.id.Original)
+	id := p.id
+	if p.Link == "thin" {
+		id = r.b.thinIdentity(p)
+		m.HostBuild, m.Joined = p.host.BuildID, r.joined
+	}
+	syms, err := symbols.Read(id.Fresh(p.Plugin.ImportPath), r.archive, id.Original)
 	if err != nil {
 		// The host still checks every type after opening.
 		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
@@ -274,7 +315,7 @@ func (r *run) buildError(out *gotool.Output, err error) error {
 		if strings.HasPrefix(line, "WORK=") {
 			continue // asked for by -work
 		}
-		text.WriteString(r.original(line))
+		text.WriteString(strings.TrimPrefix(r.original(line), r.b.opts.WorkDir+string(filepath.Separator)))
 	}
 	e.Output = strings.TrimSpace(text.String())
 	e.Diagnostics = diagnostics(r.b.opts.WorkDir, e.Output)

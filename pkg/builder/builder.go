@@ -7,7 +7,6 @@
 package builder
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -35,6 +34,11 @@ type Options struct {
 	Env     []string          // of the go command; nil is os.Environ()
 	Tool    string            // hotgo's own version, for the manifest
 	Logger  *slog.Logger      // nil is silent
+
+	// Resident is for a builder that lives through many edits: it keeps the
+	// commands that compile the plugins and runs them itself when nothing
+	// but the contents of files changed. Close such a builder.
+	Resident bool
 }
 
 // Host says what the artifacts are for. Binary is enough: its build info names
@@ -76,10 +80,40 @@ type Builder struct {
 	store *store.Store
 	log   *slog.Logger
 
+	env residentEnv
+
 	mu        sync.Mutex
 	hosts     map[string]*hostFile // by path: what a binary said, while it is the same file
 	baselines map[string]*baseline // by build id: what hosts were built from
 	compilers map[string]string    // C compiler -> its first line of --version
+	residents map[string]*resident // by question.key
+	linkers   map[string]*hostLinker
+	closers   []func()
+
+	residentCompilers map[string]*compiler
+	unfit             map[string]string   // key -> why its artifact is not thin
+	profiles          map[string]*profile // by path: -pgo profiles
+	clock             uint64              // counts uses of residents
+	epochs            uint64              // counts graphs
+}
+
+// Close removes what a resident builder keeps on disk. Builds must have ended.
+// What a killed process left is removed by the next one.
+func (b *Builder) Close() error {
+	b.mu.Lock()
+	closers := b.closers
+	b.closers, b.residentCompilers = nil, map[string]*compiler{}
+	b.mu.Unlock()
+	for _, c := range closers {
+		c()
+	}
+	return nil
+}
+
+func (b *Builder) onClose(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closers = append(b.closers, f)
 }
 
 // defaultKeep is how many artifacts of a plugin stay: enough to roll back
@@ -108,13 +142,7 @@ func New(opts Options) (*Builder, error) {
 	switch opts.Link {
 	case "":
 		opts.Link = "auto"
-	case "auto", "full":
-	case "thin":
-		return nil, &ConflictError{
-			Message: "link mode thin is not available yet",
-			Limit:   "this release of hotgo",
-			Next:    "hotgo build --link full",
-		}
+	case "auto", "thin", "full":
 	default:
 		return nil, fmt.Errorf("unknown link mode %q: want auto, thin or full", opts.Link)
 	}
@@ -148,14 +176,7 @@ func New(opts Options) (*Builder, error) {
 	return &Builder{
 		opts: opts, tool: tool, store: st, log: opts.Logger,
 		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, compilers: map[string]string{},
+		residentCompilers: map[string]*compiler{}, linkers: map[string]*hostLinker{}, unfit: map[string]string{},
+		residents: map[string]*resident{}, profiles: map[string]*profile{},
 	}, nil
-}
-
-// environ is what the go command runs with, as it says itself.
-func (b *Builder) environ(ctx context.Context) (*gotool.Environment, error) {
-	env, err := b.tool.Environ(ctx)
-	if err != nil {
-		return nil, goError("go env", err)
-	}
-	return env, nil
 }

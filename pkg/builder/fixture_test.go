@@ -14,7 +14,7 @@ import (
 // fixture is a module tree in a temporary directory with a host that opens the
 // artifacts named on its command line and prints what their Run functions say.
 type fixture struct {
-	t    *testing.T
+	t    testing.TB
 	root string // of the tree
 	work string // where the builder runs
 	env  []string
@@ -22,7 +22,7 @@ type fixture struct {
 }
 
 // newFixture unpacks a txtar archive. A go.mod is added where it has none.
-func newFixture(t *testing.T, archive string) *fixture {
+func newFixture(t testing.TB, archive string) *fixture {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

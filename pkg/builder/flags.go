@@ -19,6 +19,8 @@ type settings struct {
 	list      []string // of go list: those that choose files
 	env       []string // added to the environment
 	gcflags   string   // the host's -gcflags, "" if none
+	asmflags  string   // the host's -asmflags, "" if none
+	race      bool
 	trimpath  bool
 	profile   string            // file of -pgo, "" if none
 	manifest  map[string]string // what the manifest records
@@ -72,8 +74,9 @@ func followHost(opts Options, env *gotool.Environment, host *abi.Fingerprint, ho
 			s.boolean(f, true)
 		}
 	}
-	if v := get("-asmflags"); v != "" {
-		s.value("-asmflags", v)
+	s.race = get("-race") == "true"
+	if s.asmflags = get("-asmflags"); s.asmflags != "" {
+		s.value("-asmflags", s.asmflags)
 	}
 	if s.gcflags = get("-gcflags"); s.gcflags != "" {
 		s.value("-gcflags", s.gcflags)

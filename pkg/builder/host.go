@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
+	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 )
 
 // hostFile is a host's binary as it was read.
 type hostFile struct {
-	size, mtime int64
-	fp          *abi.Fingerprint
+	stamp source.Stamp
+	fp    *abi.Fingerprint
 }
 
 // target is a host resolved: what its binary says, where there is one, and the
@@ -32,19 +33,19 @@ func (b *Builder) resolve(h Host) (*target, error) {
 	if h.Binary == "" {
 		return t, nil
 	}
-	fi, err := os.Stat(h.Binary)
+	stamp, err := source.StampOf(h.Binary)
 	if err != nil {
 		return nil, fmt.Errorf("read the host: %w", err)
 	}
 	b.mu.Lock()
 	known := b.hosts[h.Binary]
 	b.mu.Unlock()
-	if known == nil || known.size != fi.Size() || known.mtime != fi.ModTime().UnixNano() {
+	if known == nil || known.stamp != stamp {
 		fp, err := abi.ReadFile(h.Binary)
 		if err != nil {
 			return nil, fmt.Errorf("read the host: %w", err)
 		}
-		known = &hostFile{size: fi.Size(), mtime: fi.ModTime().UnixNano(), fp: fp}
+		known = &hostFile{stamp: stamp, fp: fp}
 		b.mu.Lock()
 		b.hosts[h.Binary] = known
 		b.mu.Unlock()

@@ -2,11 +2,9 @@ package builder
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -37,9 +35,12 @@ type Plan struct {
 	private  []*source.Unit
 	read     []*source.Unit    // every package whose files were read for the key
 	reworded map[string][]byte // file of a shared package -> text that the host was built from
+	inputs   digest.Inputs     // of the key, without the way of linking
 	settings *settings
 	env      *gotool.Environment
 	host     *abi.Fingerprint
+	deps     source.Graph // all packages of plugin and host
+	epoch    uint64       // of deps: it grows whenever the go command was asked
 }
 
 // ruleShared is the catalogue's code for a package that plugin and host share
@@ -48,16 +49,17 @@ const ruleShared = "HG0090"
 
 // plan works out one plugin from what the snapshot read.
 func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
-	closure := s.graph.Reach(plugin.ImportPath, nil)
+	closure := s.closure(plugin.ImportPath)
 	if err := s.loadErrors(plugin.Name, closure); err != nil {
 		return nil, err
 	}
-	if err := s.moduleVersions(closure); err != nil {
+	if err := s.moduleVersions(plugin.ImportPath); err != nil {
 		return nil, err
 	}
 	p := &Plan{
-		Plugin: plugin, Host: s.target.host, Link: "full", Reason: "thin artifacts are not available yet",
+		Plugin: plugin, Host: s.target.host,
 		Flags: s.settings.flags, settings: s.settings, env: s.env, host: s.target.fp, reworded: map[string][]byte{},
+		deps: s.graph, epoch: s.resident.epoch,
 	}
 	if s.settings.pgoBroken != "" {
 		return nil, &ConflictError{
@@ -67,11 +69,11 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 			Next:     "put the profile back, or build the host with -pgo=off",
 		}
 	}
-	p.Private, p.Shared = s.graph.Split(plugin.ImportPath, s.host, s.pluginPaths, s.target.has())
+	p.Private, p.Shared = s.split(plugin.ImportPath)
 	in := digest.Inputs{
-		Plugin: plugin.Name, ImportPath: plugin.ImportPath, Link: p.Link, Salt: s.b.opts.Salt,
+		Plugin: plugin.Name, ImportPath: plugin.ImportPath, Salt: s.b.opts.Salt,
 		Flags: append(append([]string{}, s.settings.flags...), "-ldflags="+s.b.opts.LDFlags),
-		Env:   s.keyEnv(ctx), Host: map[string]string{},
+		Env:   s.keyEnv(ctx),
 	}
 	if err := s.profile(&in); err != nil {
 		return nil, err
@@ -91,12 +93,15 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 	if err := s.others(p, &in, closure); err != nil {
 		return nil, err
 	}
-	p.Key = digest.Key(in)
-	p.id = source.NewIdentity(p.Key, p.Private)
-	p.id.Trim = s.settings.trimpath
-	p.PluginPath = p.id.Fresh(plugin.ImportPath)
-	if !plugin.Command {
-		p.PluginPath += "/main"
+	p.inputs = in
+	link, reason := s.b.linkMode(s)
+	if p.setLink(link, reason); link == "thin" {
+		if reason, known := s.b.recallUnfit(p.Key); known {
+			p.setLink("full", reason)
+		}
+	}
+	if p.Link == "full" && s.b.opts.Link == "thin" {
+		return nil, s.b.refuseFull(plugin.Name, p.Reason)
 	}
 	p.Builtin = s.builtin(p)
 	var err error
@@ -113,7 +118,7 @@ func (s *scan) builtin(p *Plan) bool {
 		path := u.Package.ImportPath
 		_, linked := s.target.fp.Packages[path]
 		_, known := s.baseline.Packages[path]
-		if files, _ := s.baseline.changedFiles(u); !linked || !known || len(files) > 0 {
+		if files, _ := s.changedFiles(u); !linked || !known || len(files) > 0 {
 			return false
 		}
 	}
@@ -131,7 +136,7 @@ func (s *scan) shared(p *Plan, in *digest.Inputs) error {
 		}
 		p.read = append(p.read, u)
 		if s.baseline != nil && s.baseline.Packages[path].Files != nil {
-			files, reworded := s.baseline.changedFiles(u)
+			files, reworded := s.changedFiles(u)
 			for _, f := range files {
 				changed = append(changed, abi.Mismatch{What: path, Host: "as built", Artifact: s.short(f) + " changed", Rule: ruleShared})
 			}
@@ -156,8 +161,7 @@ func (s *scan) shared(p *Plan, in *digest.Inputs) error {
 // formatting changed, for the text that the host was built from.
 func (s *scan) asBuilt(p *Plan, u *source.Unit) *source.Unit {
 	was := s.baseline.Packages[u.Package.ImportPath].Files
-	c := *u
-	c.Files = slices.Clone(u.Files)
+	c := u.With(slices.Clone(u.Files))
 	for i, f := range c.Files {
 		raw, err := hex.DecodeString(was[f.Name].Raw)
 		if err != nil || len(raw) != len(f.Raw) || [32]byte(raw) == f.Raw {
@@ -166,22 +170,16 @@ func (s *scan) asBuilt(p *Plan, u *source.Unit) *source.Unit {
 		c.Files[i].Raw = [32]byte(raw)
 		p.reworded[f.Path] = was[f.Name].Text
 	}
-	return &c
+	return c
 }
 
 // others adds what is neither private nor shared: vendored packages by their
 // files, the rest by module version. Standard packages go by the Go version.
 func (s *scan) others(p *Plan, in *digest.Inputs, closure map[string]bool) error {
-	for path := range closure {
+	var rest []string
+	in.Host, rest = s.outside(p.Plugin.ImportPath, p.Private, closure)
+	for _, path := range rest {
 		pkg := s.graph[path]
-		if s.target.fp != nil && !slices.Contains(p.Private, path) {
-			if h, ok := s.target.fp.Packages[path]; ok {
-				in.Host[path] = h.String()
-			}
-		}
-		if pkg.Standard || source.Own(pkg) {
-			continue
-		}
 		if pkg.Dir == "" || !strings.HasPrefix(pkg.Dir, s.env.GOMODCACHE+string(filepath.Separator)) {
 			u, err := s.unit(path)
 			if err != nil {
@@ -225,18 +223,20 @@ func (s *scan) profile(in *digest.Inputs) error {
 	if s.settings.profile == "" {
 		return nil
 	}
-	data, err := os.ReadFile(s.settings.profile)
+	sum, err := s.b.profile(s.settings.profile)
 	if err != nil {
-		return fmt.Errorf("read the -pgo profile: %w", err)
+		return err
 	}
-	sum := sha256.Sum256(data)
-	in.Profile = hex.EncodeToString(sum[:])
+	in.Profile = sum
 	return nil
 }
 
 // loadErrors reports what the go command found wrong with the packages of a
 // closure, at the user's own files.
 func (s *scan) loadErrors(what string, closure map[string]bool) error {
+	if !s.hasErrors() {
+		return nil
+	}
 	paths := slices.Sorted(maps.Keys(closure))
 	e := &BuildError{Plugin: what}
 	var text []string
@@ -264,11 +264,11 @@ func (s *scan) loadErrors(what string, closure map[string]bool) error {
 // moduleVersions refuses a dependency that the host has in another version:
 // where the runtime's package hashes do not show it, two versions of the same
 // function would run side by side.
-func (s *scan) moduleVersions(closure map[string]bool) error {
+func (s *scan) moduleVersions(plugin string) error {
 	if s.target.fp == nil {
 		return nil
 	}
-	diff := s.differingModules(closure)
+	diff := s.otherVersions(plugin, s.closure(plugin))
 	if diff == nil {
 		return nil
 	}

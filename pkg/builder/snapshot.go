@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
@@ -31,29 +30,32 @@ type HostChange struct {
 	Shared     bool     // plugins use it too (HG0090); otherwise only the host does
 }
 
-// scan is one snapshot in the making.
+// scan is one snapshot in the making. It has its graph's turn.
 type scan struct {
 	b           *Builder
 	target      *target
 	env         *gotool.Environment
 	settings    *settings
+	resident    *resident
 	graph       source.Graph
 	host        string // import path of the host's main package, "" where its source is not here
 	pluginPaths []string
 	baseline    *baseline
-	units       map[string]*source.Unit
+	known       *derived
 }
 
-// Snapshot reads the source tree once and plans every plugin for host.
+// Snapshot reads the source tree once and plans every plugin for host. The
+// builder keeps what it read: the next snapshot looks for what changed since.
 //
 // Errors: *ConflictError where no plugin could fit the host; *BuildError where
 // the go command cannot list packages at all. What concerns one plugin is in
 // Snapshot.Errors.
 func (b *Builder) Snapshot(ctx context.Context, host Host, plugins []Plugin) (*Snapshot, error) {
-	s, err := b.scan(ctx, host, plugins)
+	s, leave, err := b.scan(ctx, host, plugins)
 	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	snap := &Snapshot{Errors: map[string]error{}}
 	if snap.HostChanges, err = s.hostChanges(); err != nil {
 		return nil, err
@@ -73,48 +75,57 @@ func (b *Builder) Snapshot(ctx context.Context, host Host, plugins []Plugin) (*S
 	return snap, nil
 }
 
-func (b *Builder) scan(ctx context.Context, host Host, plugins []Plugin) (*scan, error) {
+// scan gets ready what all plans share. The caller has to call leave.
+func (b *Builder) scan(ctx context.Context, host Host, plugins []Plugin) (s *scan, leave func(), err error) {
 	env, err := b.environ(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if env.GOMOD == "" || env.GOMOD == os.DevNull {
-		if env.GOWORK == "" {
-			return nil, &NotFoundError{What: "a go.mod or go.work above " + b.opts.WorkDir}
-		}
+	if err := b.inModule(env); err != nil {
+		return nil, nil, err
+	}
+	t, err := b.resolve(host)
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &scan{b: b, target: t, env: env}
+	if s.settings, err = followHost(b.opts, env, t.fp, b.directory(t)); err != nil {
+		return nil, nil, err
+	}
+	q := &question{env: env, settings: s.settings}
+	for _, p := range plugins {
+		q.patterns = append(q.patterns, p.ImportPath)
+		s.pluginPaths = append(s.pluginPaths, p.ImportPath)
+	}
+	if t.pattern != "" {
+		q.host = relative(b.opts.WorkDir, t.pattern)
+		q.patterns = append(q.patterns, q.host)
+	}
+	if s.resident, leave, err = b.enter(ctx, q); err != nil {
+		return nil, nil, err
+	}
+	s.graph = s.resident.graph
+	s.known = s.resident.derive(t.fp)
+	s.host = s.known.host(func() string { return t.mainPackage(b.opts.WorkDir, s.resident.pkgs) })
+	s.baseline = b.baselineOf(t.buildID())
+	return s, leave, nil
+}
+
+// inModule refuses to work where the go command would find no packages, or
+// others than hotgo means.
+func (b *Builder) inModule(env *gotool.Environment) error {
+	if (env.GOMOD == "" || env.GOMOD == os.DevNull) && env.GOWORK == "" {
+		return &NotFoundError{What: "a go.mod or go.work above " + b.opts.WorkDir}
 	}
 	if strings.Contains(env.GOFLAGS, "-overlay=") {
-		return nil, &ConflictError{
+		return &ConflictError{
 			Message:  "GOFLAGS sets an overlay, and hotgo needs the go command's only one",
 			Evidence: []Mismatch{{What: "GOFLAGS", Host: env.GOFLAGS, Artifact: "-overlay=…"}},
 			Limit:    "the go command takes one -overlay",
 			Next:     "unset GOFLAGS, or write the overlaid files into the tree",
 		}
 	}
-	t, err := b.resolve(host)
-	if err != nil {
-		return nil, err
-	}
-	s := &scan{b: b, target: t, env: env, units: map[string]*source.Unit{}}
-	if s.settings, err = followHost(b.opts, env, t.fp, b.directory(t)); err != nil {
-		return nil, err
-	}
-	patterns := []string{}
-	for _, p := range plugins {
-		patterns = append(patterns, p.ImportPath)
-		s.pluginPaths = append(s.pluginPaths, p.ImportPath)
-	}
-	if t.pattern != "" {
-		patterns = append(patterns, relative(b.opts.WorkDir, t.pattern))
-	}
-	pkgs, err := b.tool.With(s.settings.env...).List(ctx, append([]string{"-deps"}, s.settings.list...), patterns...)
-	if err != nil {
-		return nil, goError(strings.Join(patterns, " "), err)
-	}
-	s.graph = source.NewGraph(pkgs)
-	s.host = t.mainPackage(b.opts.WorkDir, pkgs)
-	s.baseline = b.baselineOf(t.buildID())
-	return s, nil
+	return nil
 }
 
 // directory guesses where the host's main package lies, for -pgo profiles: the
@@ -140,34 +151,13 @@ func (b *Builder) directory(t *target) string {
 	}
 }
 
-// unit reads a package once a snapshot.
+// unit gives a package with what its files hold.
 func (s *scan) unit(path string) (*source.Unit, error) {
-	if u := s.units[path]; u != nil {
-		return u, nil
-	}
-	u, err := source.Read(s.graph[path])
+	u, err := s.resident.ledger.Unit(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the sources of %s: %w", path, err)
 	}
-	s.units[path] = u
 	return u, nil
-}
-
-// hostOwn gives the user's packages that the host has by itself, not through
-// plugins.
-func (s *scan) hostOwn() []string {
-	cut := map[string]bool{}
-	for _, p := range s.pluginPaths {
-		cut[p] = true
-	}
-	var own []string
-	for path := range s.graph.Reach(s.host, cut) {
-		if source.Own(s.graph[path]) {
-			own = append(own, path)
-		}
-	}
-	sort.Strings(own)
-	return own
 }
 
 // hostChanges compares the host's sources with what it was built from. A host
@@ -189,25 +179,17 @@ func (s *scan) hostChanges() ([]HostChange, error) {
 		s.b.remember(s.baseline, false)
 		return nil, nil
 	}
-	used := map[string]bool{}
-	for _, p := range s.pluginPaths {
-		maps.Copy(used, s.graph.Reach(p, nil))
-	}
 	var changes []HostChange
 	for _, u := range units {
 		path := u.Package.ImportPath
 		if _, known := s.baseline.Packages[path]; !known {
 			continue // newly imported: the importing package changed too
 		}
-		if files, _ := s.baseline.changedFiles(u); len(files) > 0 {
-			changes = append(changes, HostChange{ImportPath: path, Files: files, Shared: used[path]})
+		if files, _ := s.changedFiles(u); len(files) > 0 {
+			changes = append(changes, HostChange{ImportPath: path, Files: files, Shared: s.usedByPlugins()[path]})
 		}
 	}
-	cut := map[string]bool{}
-	for _, p := range s.pluginPaths {
-		cut[p] = true
-	}
-	for _, m := range s.differingModules(s.graph.Reach(s.host, cut)) {
+	for _, m := range s.otherVersions("", s.hostReach()) {
 		changes = append(changes, HostChange{ImportPath: m.What + " " + m.Host + " -> " + m.Artifact, Files: []string{s.modFile()}})
 	}
 	return changes, nil
@@ -223,6 +205,9 @@ func (s *scan) modFile() string {
 // watchSet is what the builds read: the directories of the user's packages,
 // theirs with embedded and included files, and the files that choose modules.
 func (s *scan) watchSet() (dirs, files []string) {
+	if d := s.known; d.dirs != nil {
+		return slices.Clone(d.dirs), slices.Clone(d.files)
+	}
 	set := map[string]bool{}
 	mods := map[string]bool{}
 	for _, p := range s.graph {
@@ -251,5 +236,6 @@ func (s *scan) watchSet() (dirs, files []string) {
 			mods[base+".sum"] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(set)), slices.Sorted(maps.Keys(mods))
+	s.known.dirs, s.known.files = slices.Sorted(maps.Keys(set)), slices.Sorted(maps.Keys(mods))
+	return slices.Clone(s.known.dirs), slices.Clone(s.known.files)
 }

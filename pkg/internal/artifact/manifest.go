@@ -22,10 +22,12 @@ type Manifest struct {
 	GOOS       string            `json:"goos"`
 	GOARCH     string            `json:"goarch"`
 	Flags      map[string]string `json:"flags,omitempty"`
-	Link       string            `json:"link"`               // "full" or "thin"
-	Reason     string            `json:"reason,omitempty"`   // why not thin
-	Private    map[string]string `json:"private,omitempty"`  // user's import path -> fresh one
-	Packages   map[string]string `json:"packages,omitempty"` // import path -> package hash, hex
+	Link       string            `json:"link"`                 // "full" or "thin"
+	Reason     string            `json:"reason,omitempty"`     // why not thin
+	HostBuild  string            `json:"host_build,omitempty"` // build ID of the only host that a thin one fits
+	Joined     []string          `json:"joined,omitempty"`     // packages that a thin one brings, in part or whole: the host lacks them
+	Private    map[string]string `json:"private,omitempty"`    // user's import path -> fresh one
+	Packages   map[string]string `json:"packages,omitempty"`   // import path -> package hash, hex
 	Symbols    []Symbol          `json:"symbols,omitempty"`
 	Sources    []Source          `json:"sources,omitempty"`
 	Modules    map[string]string `json:"modules,omitempty"` // module path -> version

@@ -37,13 +37,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
-	"sort"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // layout is raised when the generated code or the manifest's meaning changes,
 // so that artifacts of an older hotgo are not taken for current ones.
-const layout = 1
+const layout = 3
 
 // Inputs is everything that decides an artifact.
 type Inputs struct {
@@ -77,6 +79,28 @@ type Package struct {
 	GoVersion  string // language version of its module
 	Module     string // path@version and sum, for Role Module
 	Files      []File
+
+	sealed []byte // what Seal worked out, or nil
+}
+
+// Seal gives p with its part of the key worked out, for packages that go into
+// many keys. Later changes of p's fields have no effect on the key.
+func (p Package) Seal() Package {
+	p.sealed = p.records(nil)
+	return p
+}
+
+// records appends the package's part of a key. Order of files does not matter.
+func (p Package) records(b []byte) []byte {
+	if p.sealed != nil {
+		return append(b, p.sealed...)
+	}
+	b = record(b, "package", p.ImportPath, string(p.Role), p.Dir, p.GoVersion, p.Module)
+	files := slices.SortedFunc(slices.Values(p.Files), func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	for _, f := range files {
+		b = record(b, "file", f.Name, hex.EncodeToString(f.Hash[:]))
+	}
+	return b
 }
 
 // File is one source file: its name in the package's directory and a hash of
@@ -89,42 +113,43 @@ type File struct {
 // Key hashes the inputs: 64 hex digits. Order of packages and files does not
 // matter.
 func Key(in Inputs) string {
-	h := sha256.New()
-	put(h, "layout", fmt.Sprint(layout))
-	put(h, "plugin", in.Plugin, in.ImportPath, in.Link, in.Salt)
-	putMap(h, "env", in.Env)
-	put(h, "flags", in.Flags...)
-	put(h, "profile", in.Profile)
-	pkgs := append([]Package{}, in.Packages...)
-	sort.Slice(pkgs, func(i, j int) bool { return pkgs[i].ImportPath < pkgs[j].ImportPath })
-	for _, p := range pkgs {
-		put(h, "package", p.ImportPath, string(p.Role), p.Dir, p.GoVersion, p.Module)
-		files := append([]File{}, p.Files...)
-		sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
-		for _, f := range files {
-			put(h, "file", f.Name, hex.EncodeToString(f.Hash[:]))
-		}
+	var b []byte
+	b = record(b, "layout", fmt.Sprint(layout))
+	b = record(b, "plugin", in.Plugin, in.ImportPath, in.Link, in.Salt)
+	b = mapRecords(b, "env", in.Env)
+	b = record(b, "flags", in.Flags...)
+	b = record(b, "profile", in.Profile)
+	order := make([]int, len(in.Packages))
+	size := 0
+	for i := range order {
+		order[i] = i
+		size += len(in.Packages[i].sealed)
 	}
-	putMap(h, "host", in.Host)
-	return hex.EncodeToString(h.Sum(nil))
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(in.Packages[i].ImportPath, in.Packages[j].ImportPath) })
+	b = slices.Grow(b, size)
+	for _, i := range order {
+		b = in.Packages[i].records(b)
+	}
+	b = mapRecords(b, "host", in.Host)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
-// put writes a record that no other sequence of records can imitate: every
+// record appends a record that no other sequence of records can imitate: every
 // string carries its length.
-func put(h hash.Hash, kind string, fields ...string) {
-	fmt.Fprintf(h, "%s %d\n", kind, len(fields))
+func record(b []byte, kind string, fields ...string) []byte {
+	b = append(append(b, kind...), ' ')
+	b = append(strconv.AppendInt(b, int64(len(fields)), 10), '\n')
 	for _, f := range fields {
-		fmt.Fprintf(h, "%d:%s\n", len(f), f)
+		b = append(strconv.AppendInt(b, int64(len(f)), 10), ':')
+		b = append(append(b, f...), '\n')
 	}
+	return b
 }
 
-func putMap(h hash.Hash, kind string, m map[string]string) {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+func mapRecords(b []byte, kind string, m map[string]string) []byte {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		b = record(b, kind, k, m[k])
 	}
-	sort.Strings(keys)
-	for _, k := range keys {
-		put(h, kind, k, m[k])
-	}
+	return b
 }

@@ -25,6 +25,10 @@ type Tool struct {
 	Path string   // of the go command
 	Dir  string   // working directory
 	Env  []string // complete environment
+
+	// OnRun, where not nil, is told the arguments of every run of the go
+	// command, before it starts and from the goroutine that waits for it.
+	OnRun func(args []string)
 }
 
 // New finds the go command in env's PATH. A nil env means os.Environ().
@@ -84,6 +88,9 @@ func (t *Tool) run(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 func (t *Tool) stream(ctx context.Context, stdout io.Writer, stderr *bytes.Buffer, args ...string) error {
+	if t.OnRun != nil {
+		t.OnRun(args)
+	}
 	cmd := exec.CommandContext(ctx, t.Path, args...)
 	cmd.Dir = t.Dir
 	cmd.Env = append(append([]string{}, t.Env...), "PWD="+t.Dir)
@@ -111,6 +118,7 @@ type Environment struct {
 	GOFLAGS      string
 	GOMODCACHE   string
 	GOTOOLCHAIN  string
+	GOENV        string // file that `go env -w` writes, or "off"
 	GOOS         string
 	GOARCH       string
 	GOEXPERIMENT string
@@ -137,7 +145,7 @@ func Deciding() []string { return append([]string{}, deciding...) }
 // Environ asks the go command for its settings.
 func (t *Tool) Environ(ctx context.Context) (*Environment, error) {
 	args := append([]string{"env", "-json"}, deciding...)
-	args = append(args, "GOROOT", "GOMOD", "GOWORK", "GOFLAGS", "GOMODCACHE", "GOTOOLCHAIN")
+	args = append(args, "GOROOT", "GOMOD", "GOWORK", "GOFLAGS", "GOMODCACHE", "GOTOOLCHAIN", "GOENV")
 	out, err := t.run(ctx, args...)
 	if err != nil {
 		return nil, err

@@ -114,6 +114,30 @@ func (t *Tool) List(ctx context.Context, flags []string, patterns ...string) ([]
 	}
 }
 
+// Export is a compiled package.
+type Export struct {
+	ImportPath string
+	File       string // archive, in the go command's cache
+}
+
+// Exports runs `go list` with args, which ask for -export, over patterns and
+// gives the packages that were compiled, dependencies first. Where one does not
+// compile the error is an *[ExitError] that says why.
+func (t *Tool) Exports(ctx context.Context, args []string, patterns ...string) ([]Export, error) {
+	all := append([]string{"list", "-f={{if .Export}}{{.ImportPath}}\t{{.Export}}{{end}}"}, args...)
+	out, err := t.run(ctx, append(append(all, "--"), patterns...)...)
+	if err != nil {
+		return nil, err
+	}
+	var exports []Export
+	for line := range strings.Lines(string(out)) {
+		if path, file, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
+			exports = append(exports, Export{path, file})
+		}
+	}
+	return exports, nil
+}
+
 // MainModules gives the main modules: one, or those of the workspace.
 func (t *Tool) MainModules(ctx context.Context) ([]*Module, error) {
 	out, err := t.run(ctx, "list", "-m", "-json=Path,Dir,GoMod,GoVersion,Main")

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,6 @@ type Tree struct {
 	dir     string            // scratch directory
 	overlay map[string]string // path the go command sees -> file that holds the text
 	Nested  []Nested
-	entries int
 }
 
 // Nested is a private package that was given a directory and a module of its
@@ -45,7 +45,7 @@ func (t *Tree) Overlay() (string, error) {
 
 // Replace makes the go command read data where it would read path.
 func (t *Tree) Replace(path string, data []byte) error {
-	backing, err := t.backing(filepath.Base(path), data)
+	backing, err := t.backing(path, data)
 	if err != nil {
 		return err
 	}
@@ -53,16 +53,18 @@ func (t *Tree) Replace(path string, data []byte) error {
 	return nil
 }
 
-func (t *Tree) backing(name string, data []byte) (string, error) {
-	t.entries++
-	path := filepath.Join(t.dir, fmt.Sprintf("f%d_%s", t.entries, name))
+// backing keeps the text of a file. The same path has the same place in every
+// tree of a directory.
+func (t *Tree) backing(path string, data []byte) (string, error) {
+	h := sha256.Sum256([]byte(path))
+	path = filepath.Join(t.dir, fmt.Sprintf("%x_%s", h[:6], filepath.Base(path)))
 	return path, os.WriteFile(path, data, 0o600)
 }
 
 // Add puts a private package under its fresh import path. entry, where not
-// nil, is the generated main: a file of the package itself if the package is a
-// command, else a package in the child directory "main".
-func (t *Tree) Add(id Identity, u *Unit, entry []byte) error {
+// nil, is what is generated for the plugin itself; its main package lies in the
+// child directory "main".
+func (t *Tree) Add(id Identity, u *Unit, entry *Generated) error {
 	p := u.Package
 	nested := len(p.Foreign()) > 0
 	dir := filepath.Join(p.Dir, id.Element)
@@ -98,7 +100,11 @@ func (t *Tree) Add(id Identity, u *Unit, entry []byte) error {
 			if data, err = id.Go(f.Path, trimmed, f.Data, p.Resolve); err != nil {
 				return err
 			}
-		case ".s", ".S":
+		case ".s":
+			// What follows is line 1 of the user's file. (The compiler of C
+			// preprocesses .S files, and has a line directive of its own.)
+			data = append(fmt.Appendf(nil, "#line 1 %q\n", f.Path), id.Assembly(f.Data)...)
+		case ".S":
 			data = id.Assembly(f.Data)
 		}
 		if err := put(to, data); err != nil {
@@ -110,14 +116,13 @@ func (t *Tree) Add(id Identity, u *Unit, entry []byte) error {
 			return err
 		}
 	}
-	switch {
-	case entry == nil:
+	if entry == nil {
 		return nil
-	case p.Name == "main":
-		return put(filepath.Join(dir, EntryFile), entry)
-	default:
-		return put(filepath.Join(dir, "main", EntryFile), entry)
 	}
+	if err := put(filepath.Join(dir, EntryFile), entry.File); err != nil || entry.Main == nil {
+		return err
+	}
+	return put(filepath.Join(dir, "main", EntryFile), entry.Main)
 }
 
 // plain makes a file available unchanged. The overlay can name the user's own

@@ -1,0 +1,254 @@
+package thin
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
+)
+
+// Config says what a Linker works with.
+type Config struct {
+	Image     *Image
+	GoVersion string   // of the host and the toolchain, such as "go1.26.8"
+	ToolDir   string   // with the programs link and asm
+	Env       []string // of the programs that are run
+	CC        []string // the C compiler, with flags
+	Race      bool
+}
+
+// Linker links artifacts for one host. It may be used concurrently, and keeps
+// what it learned about the packages of the host and about those that join.
+type Linker struct {
+	cfg     Config
+	exports exports
+
+	mu     sync.Mutex
+	joined map[string]*joined // by import path and file of the host's export
+	pushed map[string]*pushed // by file of an export
+	loader []byte             // archive member with addmoduledata, once made
+}
+
+// joined is a package that can join links, rewritten for this host once.
+type joined struct {
+	once sync.Once
+	err  error
+	unit *unit
+	data []byte // archive, rewritten
+}
+
+// NewLinker makes a linker.
+func NewLinker(cfg Config) *Linker {
+	return &Linker{cfg: cfg, exports: exports{known: map[string]*export{}}, joined: map[string]*joined{}, pushed: map[string]*pushed{}}
+}
+
+// Package is a compiled package of the plugin.
+type Package struct {
+	Path string // import path as compiled, with the constant identity
+	File string // archive
+}
+
+// Input is one link.
+type Input struct {
+	Private    []Package         // dependencies first; the last is the main package
+	Exports    map[string]string // import path -> archive of the host's build
+	HostHas    func(path string) bool
+	Old, New   string // the constant identity, and the one that replaces it
+	Export     string // the function of the main package that plugin.Lookup is to find
+	PluginPath string // with the new identity
+	ModInfo    string // module information, as the go command passes it to the linker
+	BuildID    string // of the artifact
+	Dir        string // scratch
+	Out        string // the artifact
+
+	// Compile compiles a package under its own import path with -dynlink and
+	// -linkshared, and gives the archive's file.
+	Compile func(ctx context.Context, path string) (string, error)
+}
+
+// Result says how a link went.
+type Result struct {
+	Joined []string // packages that the artifact has parts of because the host lacks them
+}
+
+// Link links one artifact. Cancelling ctx ends the programs it runs.
+//
+// Errors: *Unfit where a full link is needed; others where something broke.
+func (l *Linker) Link(ctx context.Context, in *Input) (*Result, error) {
+	types, ok := goobj.RelocTypes(l.cfg.GoVersion)
+	if !ok {
+		return nil, unfit("the object format of %s is not known", l.cfg.GoVersion)
+	}
+	var private []*unit
+	for _, p := range in.Private {
+		u, err := readUnit(p.Path, p.File)
+		if err != nil {
+			return nil, err
+		}
+		private = append(private, u)
+	}
+	if len(private) == 0 {
+		return nil, unfit("there is nothing to link")
+	}
+	if err := keepExport(private[len(private)-1].objects, in.Export); err != nil {
+		return nil, err
+	}
+	c := &closure{
+		l: l, in: in, types: types,
+		private: map[*goobj.Object]bool{}, defined: map[nameABI]bool{}, owner: map[*goobj.Object]*unit{}, shared: map[nameABI]bool{}, units: map[string]*unit{},
+		host: map[nameABI]symbol{}, seen: map[*goobj.Symbol]bool{}, absent: map[string]map[nameABI]bool{},
+	}
+	if err := c.run(ctx, private); err != nil {
+		return nil, err
+	}
+	j := &job{l: l, in: in, closure: c, units: private}
+	return j.run(ctx)
+}
+
+// definition names a symbol that is referred to by position.
+func (l *Linker) definition(in *Input, path string, i uint32) (goobj.Definition, error) {
+	if x := in.Exports[path]; x != "" {
+		e, err := l.exports.read(path, x)
+		if err != nil {
+			return goobj.Definition{}, err
+		}
+		if int(i) < len(e.defs) {
+			return e.defs[i], nil
+		}
+	}
+	return goobj.Definition{}, unfit("an object refers to symbol %d of %s, which is not in its export data", i, path)
+}
+
+// hostSymbol finds the host's symbol of a name and an ABI.
+//
+// The dynamic symbol table does not tell the ABI of a function. Where both
+// exist the one of assembly is called name.abi0; where only one does, it has
+// the plain name (cmd/link/internal/ld/symtab.go, Go 1.26 and 1.27:
+// mangleABIName). A call with the wrong convention would destroy registers, so
+// for a plain name the package's objects are asked what assembly defines.
+func (l *Linker) hostSymbol(in *Input, k nameABI) (symbol, bool, error) {
+	name := mangle(k.name)
+	plain, ok := l.cfg.Image.find(name)
+	suffixed, hasABI0 := l.cfg.Image.find(name + ".abi0")
+	if !ok {
+		if hasABI0 && k.abi == goobj.ABI0 {
+			return suffixed, true, nil
+		}
+		return symbol{}, false, nil
+	}
+	if !plain.function() {
+		return plain, k.abi == goobj.ABI0, nil
+	}
+	switch {
+	case hasABI0 && k.abi == goobj.ABI0:
+		return suffixed, true, nil
+	case hasABI0, strings.HasPrefix(name, "type:"):
+		return plain, k.abi == goobj.ABIInternal, nil
+	}
+	assembly := false
+	path := packageOf(k.name)
+	switch file := in.Exports[path]; {
+	case path == "":
+		assembly = !strings.Contains(k.name, ".") // a C function
+	case file != "":
+		e, err := l.exports.read(path, file)
+		if err != nil {
+			return symbol{}, false, err
+		}
+		assembly = e.assembly[k.name]
+	}
+	return plain, assembly == (k.abi == goobj.ABI0), nil
+}
+
+// joinable compiles a package for joining, and rewrites it: what the host has
+// is not defined a second time.
+func (l *Linker) joinable(ctx context.Context, in *Input, path string) (*unit, error) {
+	j, err := l.joinedPackage(ctx, in, path)
+	if err != nil {
+		return nil, err
+	}
+	return j.unit, nil
+}
+
+func (l *Linker) joinedPackage(ctx context.Context, in *Input, path string) (*joined, error) {
+	types, _ := goobj.RelocTypes(l.cfg.GoVersion)
+	export := in.Exports[path]
+	if export == "" {
+		return nil, unfit("it needs package %s, which the go command did not list", path)
+	}
+	key := path + "\x00" + export
+	l.mu.Lock()
+	j := l.joined[key]
+	if j == nil {
+		j = new(joined)
+		l.joined[key] = j
+	}
+	l.mu.Unlock()
+	j.once.Do(func() { j.err = l.prepare(ctx, in, types, path, j) })
+	if j.err != nil {
+		l.mu.Lock()
+		delete(l.joined, key) // it may have been cancelled
+		l.mu.Unlock()
+	}
+	return j, j.err
+}
+
+func (l *Linker) prepare(ctx context.Context, in *Input, types goobj.Types, path string, j *joined) error {
+	file, err := in.Compile(ctx, path)
+	if err != nil {
+		return err
+	}
+	if j.unit, err = readUnit(path, file); err != nil {
+		return err
+	}
+	// Rewriting changes objects, and the closure reads them as they were.
+	again, err := readUnit(path, file)
+	if err != nil {
+		return err
+	}
+	if in.HostHas(path) { // with the C part as a whole
+		j.unit.dropForeign()
+		again.dropForeign()
+	}
+	if err := l.leave(in, j.unit, types); err != nil {
+		return err
+	}
+	export, err := l.exports.read(path, in.Exports[path])
+	if err != nil {
+		return err
+	}
+	w := &goobj.Rewriter{
+		Indexed:  func(path string, i uint32) (goobj.Definition, error) { return l.definition(in, path, i) },
+		External: func(s *goobj.Symbol) bool { return j.unit.external[nameABI{s.Name, s.ABI}] },
+	}
+	// Compiled with -linkshared, the package's export data has other symbol
+	// positions in it and so another hash. It is the same package: what counts
+	// is the hash that the host's build has.
+	j.data, err = again.rewrite(w, types, l.fingerprints(in), export.fingerprint)
+	return err
+}
+
+// fingerprints gives the hashes of packages as the host's build has them.
+func (l *Linker) fingerprints(in *Input) func(path string) ([8]byte, bool) {
+	return func(path string) ([8]byte, bool) {
+		file := in.Exports[path]
+		if file == "" || strings.Contains(path, in.Old) {
+			return [8]byte{}, false
+		}
+		e, err := l.exports.read(path, file)
+		if err != nil {
+			return [8]byte{}, false
+		}
+		return e.fingerprint, true
+	}
+}
+
+// tool gives the path of a program of the toolchain.
+func (l *Linker) tool(name string) string { return filepath.Join(l.cfg.ToolDir, name) }
+
+func describe(argv []string, out []byte, err error) error {
+	return fmt.Errorf("%s: %w\n%s", filepath.Base(argv[0]), err, strings.TrimSpace(string(out)))
+}
