@@ -136,7 +136,7 @@ var Keys = []Key{
 	},
 	{
 		Name: "debounce", Env: []string{"HOTGO_DEBOUNCE"}, Kind: Duration, Group: Watch,
-		Default: 50 * time.Millisecond, check: checkNotNegative,
+		Default: 10 * time.Millisecond, check: checkNotNegative,
 		Usage: "quiet `time` that ends a batch of edits",
 		set:   func(c *Config, v any) { c.Debounce = v.(time.Duration) },
 	},

@@ -94,7 +94,7 @@ func TestNothingSetGivesDefaults(t *testing.T) {
 	c := load(t, tree(t))
 	want := Config{
 		Output: "text", Color: "auto", Keep: 16, Link: "auto", Mode: "auto",
-		Debounce: 50 * time.Millisecond, Restart: "ask",
+		Debounce: 10 * time.Millisecond, Restart: "ask",
 	}
 	c.settings = nil
 	if d := cmp.Diff(want, *c, cmp.AllowUnexported(Config{})); d != "" {

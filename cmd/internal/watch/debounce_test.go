@@ -11,7 +11,7 @@ var start0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func at(ms int) time.Time { return start0.Add(time.Duration(ms) * time.Millisecond) }
 
 func newDebounce() debounce {
-	return debounce{quiet: 30 * time.Millisecond, maxWait: time.Second, patience: 10 * time.Second}
+	return debounce{quiet: 30 * time.Millisecond, burst: 50 * time.Millisecond, maxWait: time.Second, patience: 10 * time.Second}
 }
 
 func TestDebounceEndsAfterQuiet(t *testing.T) {
@@ -70,6 +70,21 @@ func TestDebounceAlwaysEndsInTime(t *testing.T) {
 	}
 }
 
+func TestManyFilesWaitForLongerQuiet(t *testing.T) {
+	d := newDebounce()
+	d.touch(at(0))
+	d.crowd()
+	d.touch(at(20))
+	if d.due(at(69)) || !d.due(at(70)) {
+		t.Errorf("many files: deadline %v after the last event", d.deadline().Sub(at(20)))
+	}
+	d.take()
+	d.touch(at(100))
+	if !d.due(at(130)) {
+		t.Error("the next edit waits as long as the crowd before it")
+	}
+}
+
 func TestHolderPutsTheEndOffWithinPatience(t *testing.T) {
 	d := newDebounce()
 	d.touch(at(0))
@@ -86,14 +101,14 @@ func TestHolderPutsTheEndOffWithinPatience(t *testing.T) {
 	}
 }
 
-func TestReleasedHolderLeavesOneQuietTime(t *testing.T) {
+func TestReleasedHolderLeavesOneLongQuietTime(t *testing.T) {
 	d := newDebounce()
 	d.touch(at(0))
 	if d.release(at(30)) {
 		t.Error("released what nobody held")
 	}
 	d.putOff(at(30), 20*time.Millisecond)
-	if !d.release(at(50)) || d.due(at(79)) || !d.due(at(80)) || d.release(at(80)) {
+	if !d.release(at(50)) || d.due(at(99)) || !d.due(at(100)) || d.release(at(100)) {
 		t.Errorf("after release at 50 ms: deadline %v", d.deadline().Sub(at(0)))
 	}
 }

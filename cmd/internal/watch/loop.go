@@ -54,7 +54,7 @@ func newLoop(w *Watcher, opts Options) *loop {
 		w: w, opts: opts,
 		spots: map[spotKey]*spot{}, armed: map[string]spotKey{},
 		scope: newScope(Set{}, opts.Ignore), seen: map[string]listing{}, deep: map[string]bool{},
-		rest:  debounce{quiet: opts.Quiet, maxWait: opts.MaxWait, patience: lockPatience},
+		rest:  debounce{quiet: opts.Quiet, burst: max(opts.Quiet, burstQuiet), maxWait: opts.MaxWait, patience: lockPatience},
 		dirty: map[string]mark{}, dirtyDirs: map[string]bool{},
 		suspects: map[string]bool{}, noted: map[string]bool{},
 	}
@@ -133,6 +133,9 @@ func (l *loop) step(now time.Time) {
 	calm := l.src == nil || len(l.src.events) == 0
 	if l.unsettled && calm {
 		l.explore()
+	}
+	if len(l.dirty) > oneSave {
+		l.rest.crowd()
 	}
 	if l.rest.due(now) && (calm || l.rest.overdue(now)) {
 		l.settle(now)

@@ -133,20 +133,41 @@ func TestBatchComesWhenEventsRest(t *testing.T) {
 	})
 }
 
-func TestStreamOfWritesCannotPostponeABatchForEver(t *testing.T) {
+// A save touches a file or two; a program that writes many is not done after
+// the pause that ends a save.
+func TestManyFilesMakeOneBatch(t *testing.T) {
 	inBubble(t, Options{}, nil, func(b *bubble) {
+		for _, name := range []string{"a.go", "b.go", "c.go"} {
+			b.edit(name, "1")
+		}
+		for _, name := range []string{"d.go", "e.go"} {
+			time.Sleep(burstQuiet - time.Millisecond)
+			b.edit(name, "1")
+		}
+		b.wantNone()
+		time.Sleep(burstQuiet)
+		b.want("a.go", "b.go", "c.go", "d.go", "e.go")
+		b.edit("a.go", "2") // and the next save is quick again
+		time.Sleep(defaultQuiet)
+		b.want("a.go")
+	})
+}
+
+func TestStreamOfWritesCannotPostponeABatchForEver(t *testing.T) {
+	const step = 10 * time.Millisecond
+	inBubble(t, Options{Quiet: 2 * step}, nil, func(b *bubble) {
 		batches := 0
 		for i := range 500 { // 5 s
 			b.edit("a.go", fmt.Sprint(i))
 			if _, ok := b.received(); ok {
 				batches++
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(step)
 		}
 		if batches != 4 {
 			t.Errorf("%d batches in five seconds of writes, want one a second", batches)
 		}
-		time.Sleep(defaultQuiet)
+		time.Sleep(2 * step)
 		b.want("a.go") // the last write
 	})
 }
@@ -431,7 +452,7 @@ func TestBatchWaitsForGit(t *testing.T) {
 		time.Sleep(lockStep)
 		b.wantNone()
 		b.edit("c.go", "git's last, and its event was late")
-		time.Sleep(defaultQuiet)
+		time.Sleep(burstQuiet)
 		b.want("a.go", "b.go", "c.go")
 	})
 }

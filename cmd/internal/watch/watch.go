@@ -60,11 +60,20 @@ import (
 
 // What the zero values of [Options] mean.
 const (
-	// defaultQuiet is longer than any pause within one save (measured with
-	// strace: vim, sed -i and gofmt -w stay below 2 ms between two system calls
-	// on a local disk, an fsync excepted, and that comes last) and than the
-	// pause between the files of "save all", and short beside a build.
-	defaultQuiet = 30 * time.Millisecond
+	// defaultQuiet is part of what the user waits for after every save. It is
+	// longer than any pause within one save (measured with strace: vim, sed -i
+	// and gofmt -w stay below 2 ms between two system calls on a local disk, an
+	// fsync excepted, and that comes last). A save that pauses for longer gives
+	// two batches: the first one's build finds that its sources changed.
+	defaultQuiet = 10 * time.Millisecond
+	// burstQuiet is the quiet time where more than oneSave paths have changed:
+	// the pauses of a program that writes many files (a checkout, a formatter,
+	// "save all") are those of the disk, and nobody waits at a keyboard for
+	// each of the files.
+	burstQuiet = 50 * time.Millisecond
+	// oneSave is how many paths one save touches: the file, and a temporary one
+	// beside it whose name is not known as a leftover.
+	oneSave = 2
 	// defaultMaxWait is for a stream of writes that never rests: a generator,
 	// or a log file that a host writes beside its sources.
 	defaultMaxWait = time.Second
@@ -90,7 +99,7 @@ type Set struct {
 
 // Options configure a Watcher. The zero value works.
 type Options struct {
-	Quiet        time.Duration          // a batch ends when nothing happened for so long; 0 means 30 ms
+	Quiet        time.Duration          // a batch ends when nothing happened for so long (50 ms at least while many files change); 0 means 10 ms
 	MaxWait      time.Duration          // a batch ends at the latest so long after its first event; 0 means 1 s
 	Poll         bool                   // use no events at all
 	PollInterval time.Duration          // pause between two looks when polling; 0 means 250 ms
