@@ -1,0 +1,3 @@
+package beta
+
+func init() { add("beta.init 2", 0) }
