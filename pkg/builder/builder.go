@@ -116,6 +116,9 @@ func (b *Builder) onClose(f func()) {
 	b.closers = append(b.closers, f)
 }
 
+// defaultLDFlags leaves out what neither the runtime nor a stack trace needs.
+const defaultLDFlags = "-s -w"
+
 // defaultKeep is how many artifacts of a plugin stay: enough to roll back
 // through an afternoon, few enough that 3 MB each is no burden.
 const defaultKeep = 16
@@ -150,7 +153,7 @@ func New(opts Options) (*Builder, error) {
 		opts.Keep = defaultKeep
 	}
 	if opts.LDFlags == "" {
-		opts.LDFlags = "-s -w"
+		opts.LDFlags = defaultLDFlags
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

@@ -194,8 +194,11 @@ func (s *settings) profileOf(path, hostDir string) {
 	s.pgoBroken = path
 }
 
-// toolchain cuts experiments and vendor suffixes off a Go version.
+// toolchain cuts experiments and vendor suffixes off a Go version. Programs of
+// releases have "go1.26.8-X:name" (cmd/link/internal/ld/main.go, Go 1.26 and
+// 1.27: Main).
 func toolchain(version string) string {
 	version, _, _ = strings.Cut(version, " ")
+	version, _, _ = strings.Cut(version, "-X:")
 	return version
 }

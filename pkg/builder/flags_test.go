@@ -116,3 +116,11 @@ func TestOverlayOfTheUserIsRefused(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 }
+
+func TestExperimentsAreNoOtherRelease(t *testing.T) {
+	for _, v := range []string{"go1.26.8", "go1.26.8-X:nogreenteagc", "go1.26.8 X:nogreenteagc"} {
+		if got := toolchain(v); got != "go1.26.8" {
+			t.Errorf("%q: %q", v, got)
+		}
+	}
+}

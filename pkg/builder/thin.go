@@ -43,6 +43,8 @@ func (b *Builder) linkMode(s *scan) (link, reason string) {
 		return "full", "asked for"
 	case fp == nil:
 		return "full", "there is no binary of the host to link against"
+	case b.opts.LDFlags != defaultLDFlags:
+		return "full", "ldflags are set, which only a full link takes"
 	case fp.BuildID == "":
 		return "full", "the host has no build ID by which to know it"
 	}
@@ -246,6 +248,9 @@ func (r *run) askGo(ctx context.Context, dir string, record *compiler) (*compile
 		if t := r.trimRoot(id, path); t != "" {
 			flags += " " + t
 		}
+		if t := r.trimNested(tree, path); t != "" {
+			flags += " " + t
+		}
 		args = append(args, "-gcflags="+path+"="+flags+fresh, "-asmflags="+path+"="+strings.TrimSpace(gcflagsFor(p.settings.asmflags)+" -dynlink -linkshared"))
 	}
 	modArgs, modEnv, err := r.nestedModules(tree.Nested)
@@ -306,6 +311,24 @@ func (r *run) trimRoot(id source.Identity, path string) string {
 	for _, u := range r.plan.private {
 		if id.Fresh(u.Package.ImportPath) == path && len(u.Package.Foreign()) == 0 {
 			return "-trimpath=" + source.TrimRoot + "=>"
+		}
+	}
+	return ""
+}
+
+// trimNested gives the compiler's flag that takes the scratch directory of a
+// package with assembly off file names: they are part of the export data, and so
+// of the package's hash. With cgo the go command has rules of its own, and the
+// hash changes with the directory.
+func (r *run) trimNested(tree *source.Tree, path string) string {
+	if r.plan.settings.trimpath {
+		return ""
+	}
+	for _, n := range tree.Nested {
+		for _, u := range r.plan.private {
+			if n.Path == path && strings.HasPrefix(path, u.Package.ImportPath+"/") && len(u.Package.CgoFiles) == 0 {
+				return "-trimpath=" + n.Dir + "=>"
+			}
 		}
 	}
 	return ""

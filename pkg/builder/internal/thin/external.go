@@ -48,14 +48,6 @@ func (l *Linker) leave(in *Input, u *unit, types goobj.Types) error {
 			}
 		}
 	}
-	// A function and its wrapper for the other ABI stay together: in an
-	// artifact that has one, the linker has no name for the other that is
-	// the host's.
-	for k := range u.defs {
-		if other := (nameABI{k.name, 1 - k.abi}); k.abi <= goobj.ABIInternal && !u.external[k] {
-			delete(u.external, other)
-		}
-	}
 	return nil
 }
 

@@ -17,6 +17,9 @@ import (
 //     definition of its own each artifact would take a piece of the little
 //     static storage that the C library keeps for libraries loaded late, and
 //     there would be an end to loading.
+//   - A function that the artifact has for one ABI and takes from the host for
+//     the other is two symbols of one name then. The artifact's own is called
+//     by no one else and gives way.
 //   - What is nobody else's affair becomes hidden: it needs no lookup at load.
 func finish(file string, hidden func(name string) bool) error {
 	data, err := os.ReadFile(file)
@@ -77,6 +80,8 @@ func edit(data []byte, hidden func(name string) bool) error {
 
 func editSymbols(table, strs []byte, hidden func(name string) bool) error {
 	le := binary.LittleEndian
+	taken := map[string]bool{}     // names of functions that are the host's
+	defined := map[string][]byte{} // global functions of the artifact
 	for ; len(table) >= symSize; table = table[symSize:] {
 		at := uint64(le.Uint32(table))
 		if at >= uint64(len(strs)) {
@@ -87,18 +92,29 @@ func editSymbols(table, strs []byte, hidden func(name string) bool) error {
 			return fmt.Errorf("a symbol's name has no end")
 		}
 		name := string(strs[at:][:end])
-		bind, defined := elf.ST_BIND(table[4]), le.Uint16(table[6:]) != 0
+		bind, typ, undefined := elf.ST_BIND(table[4]), elf.ST_TYPE(table[4]), le.Uint16(table[6:]) == 0
+		if bind == elf.STB_GLOBAL && !undefined && typ == elf.STT_FUNC {
+			defined[name] = table
+		}
 		switch {
 		case bind != elf.STB_GLOBAL:
 		case name == "runtime.tlsg":
 			le.PutUint16(table[6:], uint16(elf.SHN_UNDEF))
 			clear(table[8:symSize])
-		case !defined:
+		case undefined:
 			if cut, ok := strings.CutSuffix(name, ".abiinternal"); ok {
 				strs[at+uint64(len(cut))] = 0
+				name = cut
 			}
+			taken[name] = true
 		case hidden(name):
 			table[5] = table[5]&^3 | byte(elf.STV_HIDDEN)
+		}
+	}
+	for name, entry := range defined {
+		if taken[name] && len(name) > 1 {
+			le.PutUint32(entry, le.Uint32(entry)+1) // no room for a new name
+			entry[5] = entry[5]&^3 | byte(elf.STV_HIDDEN)
 		}
 	}
 	return nil
