@@ -195,14 +195,18 @@ func (j *job) link(ctx context.Context, main string) (object string, args []stri
 	}
 	argv := []string{
 		j.l.tool("link"), "-o", j.in.Out, "-importcfg", config, "-buildmode=plugin", "-linkshared", "-pluginpath", j.in.PluginPath,
-		"-w", "-buildid=" + j.in.BuildID, "-tmpdir", tmp, "-extld=/bin/sh " + quote(script),
+		// What is the host's to the linker it does not check, so it would check
+		// what joins only, by rules made for whole programs.
+		"-checklinkname=0",
+		"-w", "-compressdwarf=false", "-buildid=" + j.in.BuildID, "-tmpdir", tmp, "-extld=/bin/sh " + quote(script),
 	}
 	if j.l.cfg.Race {
 		argv = append(argv, "-race")
 	}
 	argv = append(argv, main)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(slices.Clone(j.l.cfg.Env), "HOTGO_LINK_ARGS="+kept)
+	// A collection takes longer than the memory is worth that it would save.
+	cmd.Env = append(slices.Clone(j.l.cfg.Env), "GOGC=off", "HOTGO_LINK_ARGS="+kept)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return "", nil, context.Cause(ctx)
