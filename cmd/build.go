@@ -20,16 +20,18 @@ type buildAnswer struct {
 }
 
 type builtArtifact struct {
-	Plugin    string  `json:"plugin"`
-	Key       string  `json:"key"`
-	Path      string  `json:"path,omitempty"`
-	Digest    string  `json:"digest,omitempty"`
-	Bytes     int64   `json:"bytes,omitempty"`
-	Link      string  `json:"link"`
-	Reason    string  `json:"reason,omitempty"` // why not thin
-	Cached    bool    `json:"cached"`           // nothing is, or was, to be built
-	CompileMS float64 `json:"compile_ms,omitempty"`
-	LinkMS    float64 `json:"link_ms,omitempty"`
+	Plugin    string   `json:"plugin"`
+	Key       string   `json:"key"`
+	Path      string   `json:"path,omitempty"`
+	Digest    string   `json:"digest,omitempty"`
+	Bytes     int64    `json:"bytes,omitempty"`
+	Link      string   `json:"link"`                 // "thin" or "full"
+	Reason    string   `json:"reason,omitempty"`     // why not thin
+	HostBuild string   `json:"host_build,omitempty"` // build ID of the only host that a thin one fits
+	Joined    []string `json:"joined,omitempty"`     // packages that a thin one brings, because the host lacks them
+	Cached    bool     `json:"cached"`               // nothing is, or was, to be built
+	CompileMS float64  `json:"compile_ms,omitempty"`
+	LinkMS    float64  `json:"link_ms,omitempty"`
 }
 
 func newBuild(a *app) *cobra.Command {
@@ -42,7 +44,13 @@ func newBuild(a *app) *cobra.Command {
 A plugin has to be built the way its host was. --host says for which: a binary, a
 process id, a control socket, or a package, which stands for a host that is built
 with the flags of this environment. Without it, the host is the module's main
-package that imports the reloader.`,
+package that imports the reloader.
+
+For a host that is there, artifacts are linked against it where that is possible,
+which makes them small and quick to build; such an artifact is called thin, and
+fits no other build of the host. --link full copies every dependency into the
+artifact, --link thin fails rather than do so. -v says which it was, and why.`,
+
 		Example: `  hotgo build
   hotgo build --host ./server ./plugins/greet
   hotgo build --host 812 -o json
@@ -125,14 +133,39 @@ func (s *session) buildOne(ctx context.Context, b *builder.Builder, plan *builde
 	if art != nil {
 		one.Path, one.Digest, one.Bytes, one.Cached = art.Path, art.Digest, art.Bytes, art.Cached || dryRun
 		one.CompileMS, one.LinkMS = milliseconds(art.Compile), milliseconds(art.Link)
-	} else if !s.cfg.Quiet {
-		s.say("%s would be built", one.Plugin)
+		m := art.Manifest
+		one.HostBuild, one.Joined = m.HostBuild, m.Joined
+		if m.Key != plan.Key { // the plan's way of linking turned out to be impossible
+			one.Key, one.Link, one.Reason = m.Key, m.Link, m.Reason
+		}
+	}
+	if err := s.describe(one); err != nil {
+		return one, err
 	}
 	if s.json() || one.Path == "" {
 		return one, nil
 	}
 	_, err := fmt.Fprintln(s.stdio.Out, one.Path)
 	return one, err
+}
+
+// describe says on stderr what was, or would be, built.
+func (s *session) describe(one builtArtifact) error {
+	switch {
+	case s.cfg.Quiet:
+	case one.Path == "" && s.cfg.Verbose && one.Reason != "":
+		s.say("%s would be built %s: %s", one.Plugin, one.Link, one.Reason)
+	case one.Path == "" && s.cfg.Verbose:
+		s.say("%s would be built %s", one.Plugin, one.Link)
+	case one.Path == "":
+		s.say("%s would be built", one.Plugin)
+	case s.cfg.Verbose:
+		return ui.PrintBuilt(s.stdio.Err, ui.Built{
+			Plugin: one.Plugin, Link: one.Link, Reason: one.Reason, Joined: one.Joined, Bytes: one.Bytes,
+			CompileMS: one.CompileMS, LinkMS: one.LinkMS, Cached: one.Cached,
+		}, s.style(s.stdio.Err))
+	}
+	return nil
 }
 
 // buildHost says for which host to build: --host, else the module's own.

@@ -194,6 +194,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`,}`), `}`},
 	{regexp.MustCompile(`"(pid|uid|gid|[a-z_]*bytes|[a-z_]*_ms|detect|plan|compile|link|load|state)":[0-9.e+-]+`), `"$1":0`},
 	{regexp.MustCompile(`"build_id":"[^"]*"`), `"build_id":"ID"`},
+	// Scripts run for both ways of linking. link_modes holds what is said of each.
+	{regexp.MustCompile(`"link":"(?:thin|full)",(?:"(?:link_)?reason":"asked for",)?(?:"host_build":"[^"]+",)?`), `"link":"LINK",`},
 	{regexp.MustCompile(`"go(_version)?":"[^"]*"`), `"go$1":"VERSION"`},
 	{regexp.MustCompile(`"flags":\{[^}]*\}`), `"flags":{"FLAG":"VALUE"}`},
 	{regexp.MustCompile(`"(goos|goarch)":"[^"]*"`), `"$1":"PLATFORM"`},

@@ -58,14 +58,50 @@ const patience = time.Minute
 // files of its own, so sockets, artifacts and settings stay inside; the go
 // command's caches are shared, and its network is off. What a script leaves
 // running fails it.
+//
+// A script that loads plugins runs twice, as thin/NAME and full/NAME: what it
+// says holds for both ways of linking. There is no falling back in it, for thin
+// is asked for by name. What differs is kept apart by [thin] and [full]. All
+// others run once, as once/NAME.
 func TestScripts(t *testing.T) {
+	all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loading, others []string
+	for _, file := range all {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "[!plugins] skip") {
+			loading = append(loading, file)
+		} else {
+			others = append(others, file)
+		}
+	}
+	caches := goEnv(t, "GOCACHE", "GOMODCACHE", "GOPATH")
+	for _, group := range []struct {
+		name, link string
+		files      []string
+	}{
+		{"thin", "thin", loading}, {"full", "full", loading}, {"once", "", others},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			t.Parallel()
+			runScripts(t, group.files, group.link, caches)
+		})
+	}
+}
+
+// runScripts runs scripts with HOTGO_LINK set to link; "" leaves it unset.
+func runScripts(t *testing.T, files []string, link string, caches map[string]string) {
 	repo, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	caches := goEnv(t, "GOCACHE", "GOMODCACHE", "GOPATH")
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
@@ -76,6 +112,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SCRIPT_REPO", repo)
 			env.Setenv("GOOS", runtime.GOOS)
 			env.Setenv("GOARCH", runtime.GOARCH)
+			if link != "" {
+				env.Setenv("HOTGO_LINK", link)
+			}
 			return isolate(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -88,9 +127,14 @@ func TestScripts(t *testing.T) {
 			"normalise": cmdNormalise, "goproxy": cmdGoproxy,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "plugins" { // what it takes to load one
+			switch cond {
+			case "plugins": // what it takes to load one
 				_, err := exec.LookPath("gcc")
-				return err == nil && !testing.Short(), nil
+				// Elsewhere there are no thin artifacts.
+				missing := link == "thin" && (runtime.GOOS != "linux" || runtime.GOARCH != "amd64")
+				return err == nil && !testing.Short() && !missing, nil
+			case "thin", "full":
+				return cond == link, nil
 			}
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
@@ -278,7 +322,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), out, errs
 	for _, name := range []string{
 		"PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY",
-		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_RESTART",
+		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_RESTART", "HOTGO_LINK",
 	} {
 		if v := ts.Getenv(name); v != "" {
 			c.Env = append(c.Env, name+"="+v)

@@ -23,6 +23,9 @@ func newStatus(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show hosts, their plugins and what is live",
+		Long: `Show the hosts that run, the plugins of each, and which version is live: when it
+was loaded, how it was linked, what it costs. With -v also why a version that is
+live is not thin.`,
 		Example: `  hotgo status
   hotgo status --target shop -o json`,
 		Args: args(cobra.NoArgs),
@@ -32,7 +35,7 @@ func newStatus(a *app) *cobra.Command {
 				return err
 			}
 			err = s.print(statusAnswer{V: 1, Hosts: found.Hosts}, func(w io.Writer) error {
-				return ui.Status(w, found.Hosts, s.style(w))
+				return ui.Status(w, found.Hosts, s.cfg.Verbose, s.style(w))
 			})
 			if err != nil {
 				return err

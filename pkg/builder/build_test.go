@@ -138,7 +138,7 @@ func Generic[T any](T) {}
 `)
 	f.buildHost()
 	m := f.build(f.builder(Options{Tool: "hotgo test"}), "./plugins/pricing").Manifest
-	if m.Plugin != "pricing" || m.Package != "example.com/shop/plugins/pricing" || m.Link != "full" || m.Tool != "hotgo test" {
+	if m.Plugin != "pricing" || m.Package != "example.com/shop/plugins/pricing" || m.Link != "thin" || m.HostBuild == "" || m.Tool != "hotgo test" {
 		t.Errorf("got %+v", m)
 	}
 	var got []string

@@ -21,9 +21,6 @@ import (
 // and once while the garbage collector works all the time and checks its own
 // marks.
 
-// thinLink is what the column "thin" is built with.
-const thinLink = "thin"
-
 // conformance lists the plugins. What their rows are about stands in the
 // fixtures themselves: see Rows in each.
 var conformance = []struct {

@@ -166,7 +166,7 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	}
 	t.h.record(control.Event{
 		Event: control.KindVerified, Plugin: t.event.Plugin, Key: t.event.Key, Digest: t.event.Digest,
-		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, Caller: t.event.Caller,
+		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, LinkReason: t.event.LinkReason, Caller: t.event.Caller,
 	})
 	start = time.Now()
 	g, err := t.open()

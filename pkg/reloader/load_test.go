@@ -72,6 +72,39 @@ func TestEarlierVersionComesBackWithoutOpening(t *testing.T) {
 	}
 }
 
+func TestThinArtifactOfAnotherBuildIsRefusedBeforeOpening(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	price := Bind(h, "pricing", "Price", times(1))
+	thin := func(version, hostBuild string) string {
+		f.version("pricing", version, prices(2)) // what opening it does
+		m := manifest("pricing", version)
+		m.Link, m.HostBuild = "thin", hostBuild
+		return writeArtifact(t, m)
+	}
+	for version, build := range map[string]string{"a": "other", "b": ""} {
+		_, err := h.Load(t.Context(), thin(version, build))
+		var e *control.Error
+		if !errors.As(err, &e) || e.Code != control.CodeIncompatible || e.Rule != "HG0092" {
+			t.Fatalf("build id %q: %v, want incompatible with HG0092", build, err)
+		}
+		want := control.Evidence{What: "build id", Host: "fake", Artifact: build}
+		if build == "" {
+			want.Artifact = "none"
+		}
+		if len(e.Evidence) != 1 || e.Evidence[0] != want || e.Next != "hotgo push pricing" || e.Limit == "" {
+			t.Errorf("the refusal does not explain itself: %+v", e)
+		}
+	}
+	if len(f.opened) != 0 || price.Generation() != 0 {
+		t.Errorf("opened %q, generation %d is live", f.opened, price.Generation())
+	}
+	mustLoad(t, h, thin("c", "fake"))
+	if price.Get()(1) != 2 {
+		t.Error("the artifact for this build is not live")
+	}
+}
+
 // TestFailedLoadKeepsOldGeneration goes through every step of a load that can
 // fail: the old generation serves, and the next load works.
 func TestFailedLoadKeepsOldGeneration(t *testing.T) {

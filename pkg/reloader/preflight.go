@@ -28,7 +28,7 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 		return nil, err
 	}
 	h, m := t.h, &t.in.manifest
-	t.event.Plugin, t.event.Key, t.event.Link = m.Plugin, m.Key, m.Link
+	t.event.Plugin, t.event.Key, t.event.Link, t.event.LinkReason = m.Plugin, m.Key, m.Link, m.Reason
 	if err := consistent(t.in); err != nil {
 		return nil, err
 	}
@@ -42,6 +42,9 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	}
 	if g := t.plugin.find(t.file.digest, m.Key); g != nil {
 		return t.reuse(g)
+	}
+	if err := t.linkedForUs(); err != nil {
+		return nil, err
 	}
 	// What fits is asked before whether the types do: where the toolchain
 	// differs, types are the lesser news.
@@ -117,6 +120,38 @@ func consistent(in *inspection) error {
 	}
 	return nil
 }
+
+// ruleOtherBuild is the catalogue's code for a thin artifact of another build of
+// the host.
+const ruleOtherBuild = "HG0092"
+
+// linkedForUs refuses a thin artifact that was linked against another build of
+// the host. It contains what that one lacked, and takes for granted what that
+// one had; the linker of another build may have kept other functions. The
+// dynamic loader would refuse most of them with the name of a symbol that says
+// nothing to anybody.
+func (t *transaction) linkedForUs() error {
+	m := &t.in.manifest
+	if m.Link != "thin" {
+		return nil
+	}
+	fp, err := t.h.platform.host()
+	if err != nil {
+		return &control.Error{Code: control.CodeInternal, Message: "cannot check artifacts on this host", Err: err}
+	}
+	if m.HostBuild == fp.BuildID && m.HostBuild != "" {
+		return nil
+	}
+	return &control.Error{
+		Code: control.CodeIncompatible, Rule: ruleOtherBuild,
+		Message:  m.Plugin + " is a thin artifact for another build of this host",
+		Evidence: []control.Evidence{{What: "build id", Host: orNone(fp.BuildID), Artifact: orNone(m.HostBuild)}},
+		Limit:    "hotgo: a thin artifact fits the one binary that it was linked against",
+		Next:     "hotgo push " + m.Plugin,
+	}
+}
+
+func orNone(s string) string { return cmp.Or(s, "none") }
 
 // reuse decides about an artifact that was opened before: its code cannot be
 // opened twice, and need not be.

@@ -78,8 +78,8 @@ func (h *Host) addPlugins(s *control.Status) map[pluginGeneration]string {
 		for _, g := range p.gens {
 			files[pluginGeneration{p.name, g.number}] = g.path
 			out.Generations = append(out.Generations, control.Generation{
-				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest, Link: g.manifest.Link,
-				Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
+				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest,
+				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
 			})
 		}
 		s.Plugins = append(s.Plugins, out)

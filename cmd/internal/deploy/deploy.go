@@ -27,13 +27,15 @@ type Change struct {
 	Err      error             // why it cannot be pushed
 }
 
-// Key is what will be live; "" where that is not known.
+// Key is what will be live; "" where that is not known. An artifact knows
+// better than its plan: where linking thin turned out to be impossible, it is
+// another plan's.
 func (c *Change) Key() string {
 	switch {
+	case c.Artifact != nil && c.Artifact.Manifest.Key != "":
+		return c.Artifact.Manifest.Key
 	case c.Plan != nil:
 		return c.Plan.Key
-	case c.Artifact != nil:
-		return c.Artifact.Manifest.Key
 	}
 	return ""
 }
@@ -246,7 +248,12 @@ func (c *Change) complete(ev control.Event, st control.Status) control.Event {
 	ev.Key = c.Key()
 	ev.Caller = nil // ourselves
 	if a := c.Artifact; a != nil {
-		ev.Digest, ev.Artifact, ev.ArtifactBytes, ev.Link = a.Digest, a.Path, a.Bytes, a.Manifest.Link
+		ev.Digest, ev.Artifact, ev.ArtifactBytes = a.Digest, a.Path, a.Bytes
+		ev.Link, ev.LinkReason = a.Manifest.Link, a.Manifest.Reason
+	}
+	if c.Plan != nil && c.Plan.Key == ev.Key {
+		// The store's artifact may have been built for another reason.
+		ev.Link, ev.LinkReason = c.Plan.Link, c.Plan.Reason
 	}
 	return ev
 }

@@ -104,9 +104,22 @@ func (l *Loop) built(g *group, plan *builder.Plan, a *builder.Artifact, err erro
 		l.buildFailed(g, w, err)
 		return
 	}
-	w.artifact = a
+	w.artifact, w.plan = a, follow(plan, a)
 	w.phases.Compile, w.phases.Link = ms(a.Compile), ms(a.Link)
 	l.emit(builtEvent(l.members(g), w))
+}
+
+// follow gives the plan that an artifact carries out. It is another one than
+// was asked for where a thin link turned out to be impossible; from then on
+// snapshots plan that one themselves.
+func follow(plan *builder.Plan, a *builder.Artifact) *builder.Plan {
+	m := a.Manifest
+	if m.Key == "" || m.Key == plan.Key {
+		return plan
+	}
+	p := *plan
+	p.Key, p.Link, p.Reason, p.PluginPath, p.Cached = m.Key, m.Link, m.Reason, m.PluginPath, nil
+	return &p
 }
 
 // buildFailed settles a version that does not build, in every host of the
@@ -149,7 +162,7 @@ func (l *Loop) load(h *host, w *want) {
 	name, key := w.plan.Plugin.Name, w.plan.Key
 	s := h.slot(name)
 	s.loading = true
-	target, artifact, phases, since := h.Host, w.artifact, w.phases, w.since
+	target, plan, artifact, phases, since := h.Host, w.plan, w.artifact, w.phases, w.since
 	l.async(func() func() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.opt.LoadTimeout)
 		defer cancel()
@@ -167,7 +180,7 @@ func (l *Loop) load(h *host, w *want) {
 				s.live, s.generation = key, ev.Generation
 				l.loaded = name
 			}
-			l.emit(loadedEvent(target, artifact, key, ev, phases, total))
+			l.emit(loadedEvent(target, plan, artifact, ev, phases, total))
 		}
 	})
 }
@@ -192,7 +205,8 @@ func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
 	}
 	phases := w.phases
 	ev := loadFailure(h.Host, name, s.generation, err)
-	ev.Key, ev.Digest, ev.Artifact, ev.Link = key, w.artifact.Digest, w.artifact.Path, w.plan.Link
+	ev.Key, ev.Digest, ev.Artifact = key, w.artifact.Digest, w.artifact.Path
+	ev.Link, ev.LinkReason = w.plan.Link, w.plan.Reason
 	ev.PhasesMS, ev.TotalMS = &phases, total
 	if !lethal {
 		s.settled, s.failure = key, &ev

@@ -222,6 +222,82 @@ func TestUnchangedLoadsNothing(t *testing.T) {
 	})
 }
 
+func TestFallbackToAFullLinkIsLoadedOnceUnderItsOwnKey(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.sources["pricing"] = "k1"
+		w.up("shop", "A", 1, "pricing")
+		w.start(Options{})
+		w.forget()
+		w.unfit["k2"] = false
+		w.edit("pricing", "k2")
+		w.pass(time.Minute)
+		reports := append(w.of(control.KindBuilt), w.of(control.KindLoaded)...)
+		if len(reports) != 2 {
+			t.Errorf("%d events of building and loading, want one of each: %s", len(reports), w.story())
+		}
+		for _, ev := range reports {
+			if ev.Key != "k2-full" || ev.Link != "full" || ev.LinkReason != unfitReason {
+				t.Errorf("%s: key %s, linked %s because %q; want k2-full, full and why", ev.Event, ev.Key, ev.Link, ev.LinkReason)
+			}
+		}
+		w.wantLive(1, "pricing", "k2-full")
+		w.forget()
+		loads, builds := len(w.loads), len(w.builds)
+		w.touch("/src/pricing/pricing.go")
+		if ev := w.only(control.KindUnchanged); ev.Key != "k2-full" {
+			t.Errorf("unchanged is %s, want k2-full", ev.Key)
+		}
+		if len(w.loads) != loads || len(w.builds) != builds {
+			t.Errorf("the same version was built or loaded again: %q, %q", w.builds[builds:], w.loads[loads:])
+		}
+		w.stop()
+	})
+}
+
+func TestFallbackWhoseLoadFailsIsNotRetried(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.sources["pricing"] = "k1"
+		w.up("shop", "A", 1, "pricing")
+		w.start(Options{})
+		w.forget()
+		w.unfit["k2"] = false
+		w.loadErr["shop"] = &control.Error{Code: control.CodeRefused, Message: "HotStart failed"}
+		w.edit("pricing", "k2")
+		w.pass(time.Minute)
+		if ev := w.only(control.KindFailed); ev.Key != "k2-full" || ev.Link != "full" || ev.LinkReason != unfitReason {
+			t.Errorf("key %s, linked %s because %q; want k2-full, full and why", ev.Key, ev.Link, ev.LinkReason)
+		}
+		w.forget()
+		w.touch("/src/other/other.go")
+		w.pass(time.Minute)
+		if n := len(w.loads); n != 2 {
+			t.Errorf("%d loads: %q, want one of each version", n, w.loads)
+		}
+		w.stop()
+	})
+}
+
+func TestRefusalToLinkInFullNeedsNoRestart(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.sources["pricing"] = "k1"
+		w.up("shop", "A", 1, "pricing")
+		w.start(Options{})
+		w.forget()
+		w.badKeys["k2"] = &builder.ConflictError{
+			Message:  "plugin pricing cannot be linked thin",
+			Evidence: []builder.Mismatch{{What: "link", Host: "thin", Artifact: unfitReason, Rule: "HG0099"}},
+			Next:     "hotgo build --link auto",
+		}
+		w.edit("pricing", "k2")
+		w.none(control.KindRestart)
+		if ev := w.only(control.KindFailed); ev.Code != "HG0099" || ev.Verdict != control.Failed {
+			t.Errorf("event is %+v, want a failure with HG0099", ev)
+		}
+		w.wantLive(1, "pricing", "k1")
+		w.stop()
+	})
+}
+
 // What the host or hotgo itself writes beside the sources must not be talked
 // about: a log of the talk would be the next edit.
 func TestFilesThatAreNoSourcesAreSilent(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 const (
 	ruleShared = "HG0090" // a package shared with the host changed
 	ruleFlags  = "HG0091" // toolchain, flags or a dependency differ
+	ruleThin   = "HG0099" // hotgo cannot do it; nor could it after a restart
 )
 
 // failure puts an error of a snapshot or a build into an event. Where the
@@ -48,6 +49,9 @@ func buildFailure(plugin string, err error) control.Event {
 		// The builder knows better than "something differs": HG0090 for sources.
 		if len(ce.Evidence) > 0 && ce.Evidence[0].Rule != "" {
 			ev.Code = ce.Evidence[0].Rule
+		}
+		if ev.Code == ruleThin {
+			ev.Event, ev.Verdict = control.KindFailed, control.Failed
 		}
 	}
 	return ev
@@ -131,7 +135,7 @@ func builtEvent(hosts []*host, w *want) control.Event {
 	ev := control.Event{
 		Event: control.KindBuilt, Plugin: w.plan.Plugin.Name, Key: w.plan.Key,
 		Digest: a.Digest, Artifact: a.Path, ArtifactBytes: a.Bytes,
-		Link: w.plan.Link, PhasesMS: &phases,
+		Link: w.plan.Link, LinkReason: w.plan.Reason, PhasesMS: &phases,
 	}
 	if len(hosts) == 1 {
 		ev.Host, ev.PID = hosts[0].Name, hosts[0].PID
@@ -141,7 +145,7 @@ func builtEvent(hosts []*host, w *want) control.Event {
 
 // loadedEvent completes the host's answer with what only the builder's side
 // knows: the phases before the load and the user's whole wait.
-func loadedEvent(h Host, a *builder.Artifact, key string, ev control.Event, before control.Phases, total float64) control.Event {
+func loadedEvent(h Host, plan *builder.Plan, a *builder.Artifact, ev control.Event, before control.Phases, total float64) control.Event {
 	phases := control.Phases{}
 	if ev.PhasesMS != nil {
 		phases = *ev.PhasesMS
@@ -149,8 +153,8 @@ func loadedEvent(h Host, a *builder.Artifact, key string, ev control.Event, befo
 	phases.Detect, phases.Plan = before.Detect, before.Plan
 	phases.Compile, phases.Link = before.Compile, before.Link
 	ev.Host, ev.PID = h.Name, h.PID
-	ev.Plugin, ev.Link = a.Manifest.Plugin, a.Manifest.Link
-	ev.Key, ev.Digest, ev.Artifact, ev.ArtifactBytes = key, a.Digest, a.Path, a.Bytes
+	ev.Plugin, ev.Key, ev.Link, ev.LinkReason = a.Manifest.Plugin, plan.Key, plan.Link, plan.Reason
+	ev.Digest, ev.Artifact, ev.ArtifactBytes = a.Digest, a.Path, a.Bytes
 	ev.PhasesMS, ev.TotalMS = &phases, total
 	ev.Caller = nil // ourselves
 	return ev

@@ -30,6 +30,7 @@ type world struct {
 	hosts   []Host
 	gates   map[string]chan struct{} // key -> its build waits for this
 	badKeys map[string]error         // key -> why it does not build
+	unfit   map[string]bool          // thin key -> its build has shown that it must be linked in full
 	snapped func()                   // runs at the end of a snapshot
 
 	running   int
@@ -70,7 +71,7 @@ func bubble(t *testing.T, f func(w *world)) {
 		f(&world{
 			t:       t,
 			sources: map[string]string{}, broken: map[string]error{}, loadErr: map[string]error{},
-			gates: map[string]chan struct{}{}, badKeys: map[string]error{},
+			gates: map[string]chan struct{}{}, badKeys: map[string]error{}, unfit: map[string]bool{},
 			batches: make(chan watch.Batch), commands: make(chan Command), result: make(chan error, 1),
 			nextPID: 100,
 		})
@@ -194,7 +195,13 @@ func (w *world) snapshot(_ context.Context, h builder.Host, ps []builder.Plugin,
 			continue
 		}
 		s.WatchDirs = append(s.WatchDirs, p.Dir)
-		s.Plans = append(s.Plans, &builder.Plan{Plugin: p, Host: h, Key: w.sources[p.Name], Link: "full"})
+		plan := &builder.Plan{Plugin: p, Host: h, Key: w.sources[p.Name], Link: "full"}
+		if unfit, thin := w.unfit[plan.Key]; thin && !unfit {
+			plan.Link = "thin"
+		} else if thin {
+			plan.Key, plan.Reason = plan.Key+"-full", unfitReason
+		}
+		s.Plans = append(s.Plans, plan)
 	}
 	hook := w.snapped
 	w.mu.Unlock()
@@ -231,14 +238,21 @@ func (w *world) build(ctx context.Context, p *builder.Plan) (*builder.Artifact, 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.builds = append(w.builds, p.Key+" for "+p.Host.Binary)
+	key, link, reason := p.Key, p.Link, p.Reason
+	if p.Link == "thin" { // as the builder falls back: to another key, which it plans from now on
+		w.unfit[p.Key] = true
+		key, link, reason = p.Key+"-full", "full", unfitReason
+	}
+	w.builds = append(w.builds, key+" for "+p.Host.Binary)
 	a := &builder.Artifact{
-		Path: "/store/" + p.Key + ".so", Digest: "sha256:" + p.Key, Bytes: 9,
+		Path: "/store/" + key + ".so", Digest: "sha256:" + key, Bytes: 9,
 		Compile: 60 * time.Millisecond, Link: 40 * time.Millisecond,
 	}
-	a.Manifest.Plugin, a.Manifest.Key = p.Plugin.Name, p.Key
+	a.Manifest.Plugin, a.Manifest.Key, a.Manifest.Link, a.Manifest.Reason = p.Plugin.Name, key, link, reason
 	return a, nil
 }
+
+const unfitReason = "it needs 120 packages that the host lacks or has in part"
 
 func (w *world) load(_ context.Context, h Host, a *builder.Artifact) (control.Event, error) {
 	w.mu.Lock()

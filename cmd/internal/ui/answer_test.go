@@ -46,10 +46,15 @@ func TestProblem(t *testing.T) {
 }
 
 func TestStatusTable(t *testing.T) {
-	golden(t, "status.txt.golden", text(t, func(b *bytes.Buffer) error {
-		return Status(b, []control.Status{shop(), {Name: "empty", PID: 9, GoVersion: "go1.27.1"}}, plain())
-	}))
-	if got := text(t, func(b *bytes.Buffer) error { return Status(b, nil, plain()) }); got != "no host is up\n" {
+	full := shop()
+	full.Name, full.PID = "full", 913
+	full.Plugins[0].Generations[1].Link = "full"
+	full.Plugins[0].Generations[1].LinkReason = "it needs 120 packages that the host lacks or has in part"
+	hosts := []control.Status{shop(), full, {Name: "empty", PID: 9, GoVersion: "go1.27.1"}}
+	for name, verbose := range map[string]bool{"status.txt.golden": false, "status-verbose.txt.golden": true} {
+		golden(t, name, text(t, func(b *bytes.Buffer) error { return Status(b, hosts, verbose, plain()) }))
+	}
+	if got := text(t, func(b *bytes.Buffer) error { return Status(b, nil, false, plain()) }); got != "no host is up\n" {
 		t.Errorf("%q", got)
 	}
 }

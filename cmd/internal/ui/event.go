@@ -25,6 +25,7 @@ type eventView struct {
 	hosts   bool   // several hosts: each line names its own
 	width   int    // of the column of names
 	running string // what serves after a failure, such as "v8 3fa91c"; "" if unknown
+	full    string // why the plugin is linked in full, where that is news
 }
 
 // lines gives an event's text: one line, and for failures a few below it that
@@ -148,6 +149,9 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 	if len(reason) > 0 {
 		detail = append(detail, reason[0])
 		below = capped(reason[1:])
+	}
+	if v.full != "" {
+		below = append(below, "full: "+v.full)
 	}
 	if v.verbose {
 		if ev.Caller != nil {
@@ -282,7 +286,7 @@ func caller(c *control.Caller) string { return fmt.Sprintf("uid %d pid %d", c.UI
 func cleanEvent(ev control.Event) control.Event {
 	for _, s := range []*string{
 		(*string)(&ev.Event), (*string)(&ev.Verdict), &ev.Host, &ev.Plugin, &ev.Key, &ev.Digest,
-		&ev.Artifact, &ev.Link, &ev.Code, &ev.Reason, &ev.Next,
+		&ev.Artifact, &ev.Link, &ev.LinkReason, &ev.Code, &ev.Reason, &ev.Next,
 	} {
 		*s = Clean(*s)
 	}

@@ -65,7 +65,7 @@ func shop() control.Status {
 					{Generation: 6, State: control.StateRetired, ResidentBytes: 200 << 10},
 					{
 						Generation: 7, State: control.StateLive, Key: key7, Digest: "sha256:00", Loaded: at(13, 59, 0),
-						ArtifactBytes: 24320, ResidentBytes: 100 << 10, MappedBytes: 1 << 20,
+						Link: "thin", ArtifactBytes: 24320, ResidentBytes: 100 << 10, MappedBytes: 1 << 20,
 					},
 				},
 			},
@@ -89,7 +89,8 @@ func day() []control.Event {
 	slow := loaded
 	slow.Time, slow.Verdict, slow.Functions, slow.Link, slow.Generation = at(14, 2, 20), control.Swapped, nil, "full", 9
 	slow.PhasesMS = &control.Phases{Detect: 12, Compile: 1240, Load: 0.4, Health: 25}
-	slow.TotalMS, slow.Reason = 12_345, "linked in full: the host is stripped"
+	slow.TotalMS, slow.Reason = 12_345, "generation 9 was opened before and is live again"
+	slow.LinkReason = "it needs 120 packages that the host lacks or has in part"
 	return []control.Event{
 		{V: 1, Time: at(14, 2, 0), Event: control.KindStarted, Host: "shop", PID: 812},
 		{V: 1, Time: at(14, 2, 11), Event: control.KindDetected, Plugin: "pricing", Files: []string{file("pricing/rules.go")}},

@@ -39,6 +39,7 @@ type Printer struct {
 	width   int                // of the column of names: that of the longest one so far
 	hosts   map[process]bool   // up, as far as events said
 	live    map[slot]liveState // what serves, as far as events said
+	fell    map[string]string  // plugin -> why it is linked in full, as was said
 	midline bool               // the cursor stands behind text
 	prompt  string             // a question that waits for its answer; "" if none does
 }
@@ -63,7 +64,7 @@ func NewPrinter(opt Options) *Printer {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Printer{opt: opt, width: minNameWidth, hosts: map[process]bool{}, live: map[slot]liveState{}}
+	return &Printer{opt: opt, width: minNameWidth, hosts: map[process]bool{}, live: map[slot]liveState{}, fell: map[string]string{}}
 }
 
 // Header is what a watch says first.
@@ -148,7 +149,7 @@ func (p *Printer) Event(ev control.Event) error {
 	p.width = min(max(p.width, lipgloss.Width(Clean(name))), maxNameWidth)
 	v := eventView{
 		Style: p.opt.Style, verbose: p.opt.Verbose,
-		hosts: len(p.hosts) > 1, width: p.width, running: running,
+		hosts: len(p.hosts) > 1, width: p.width, running: running, full: p.fallen(ev),
 	}
 	lines := v.lines(ev)
 	if ev.Event == control.KindRestart && p.asks() && len(lines) == 1 {
@@ -204,6 +205,26 @@ func (p *Printer) forget(at process) {
 			delete(p.live, s)
 		}
 	}
+}
+
+// asked is the builder's reason for a full link that the user wants. Nobody
+// needs to be told.
+const asked = "asked for"
+
+// fallen gives why a plugin fell back to a full link, once: the edits after it
+// are linked in full too, and the reason is the same. "" says nothing.
+func (p *Printer) fallen(ev control.Event) string {
+	switch {
+	case ev.Event != control.KindBuilt && ev.Event != control.KindLoaded:
+		return ""
+	case ev.Link == "thin":
+		delete(p.fell, ev.Plugin)
+		return ""
+	case ev.LinkReason == asked || ev.LinkReason == p.fell[ev.Plugin]:
+		return ""
+	}
+	p.fell[ev.Plugin] = ev.LinkReason
+	return Clean(ev.LinkReason)
 }
 
 // runs says what serves after a failure, or "" where that is not known. A

@@ -193,6 +193,47 @@ func TestSeveralHostsAreNamedOnEachLine(t *testing.T) {
 	golden(t, "two-hosts.txt.golden", text)
 }
 
+func TestFallbackToAFullLinkIsToldWhenItIsNews(t *testing.T) {
+	event := func(kind control.Kind, link, why string) control.Event {
+		return control.Event{Time: at(1, 2, 3), Event: kind, Plugin: "pricing", Link: link, LinkReason: why}
+	}
+	built, loaded := control.KindBuilt, control.KindLoaded
+	told := []string{}
+	say := func(opt Options, evs ...control.Event) []string {
+		_, text := printed(t, opt, func(p *Printer) {
+			for _, ev := range evs {
+				if err := p.Event(ev); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		told = told[:0]
+		for line := range strings.Lines(text) {
+			if _, why, ok := strings.Cut(line, "full: "); ok {
+				told = append(told, strings.TrimSpace(why))
+			}
+		}
+		return told
+	}
+	for name, c := range map[string]struct {
+		events []control.Event
+		want   []string
+	}{
+		"thin is no news":          {[]control.Event{event(built, "thin", ""), event(loaded, "thin", "")}, []string{}},
+		"asked for is no news":     {[]control.Event{event(built, "full", "asked for"), event(loaded, "full", "asked for")}, []string{}},
+		"once":                     {[]control.Event{event(built, "full", "a"), event(loaded, "full", "a"), event(loaded, "full", "a")}, []string{"a"}},
+		"another reason":           {[]control.Event{event(loaded, "full", "a"), event(loaded, "full", "b")}, []string{"a", "b"}},
+		"again after it was thin":  {[]control.Event{event(loaded, "full", "a"), event(loaded, "thin", ""), event(loaded, "full", "a")}, []string{"a", "a"}},
+		"from the store, no build": {[]control.Event{event(loaded, "full", "a")}, []string{"a"}},
+	} {
+		for _, opt := range []Options{{}, {Verbose: true}} {
+			if d := cmp.Diff(c.want, say(opt, c.events...)); d != "" {
+				t.Errorf("%s, verbose %v (-want +got):\n%s", name, opt.Verbose, d)
+			}
+		}
+	}
+}
+
 func TestDiagnosticsAreCapped(t *testing.T) {
 	ev := control.Event{Time: at(1, 2, 3), Event: control.KindFailed, Plugin: "pricing"}
 	for i := range 25 {
@@ -214,14 +255,14 @@ func TestForeignTextCannotDriveTheTerminal(t *testing.T) {
 	evil := "a\x1b]0;title\a\x1b[2J\u009b31m\r\nb\u202etxt"
 	ev := control.Event{
 		Host: evil, Plugin: evil, Verdict: control.Verdict(evil), Key: evil, Digest: evil, Artifact: evil,
-		Link: evil, Functions: []string{evil}, Files: []string{evil}, Code: "HG" + evil, Reason: evil, Next: evil,
+		Link: evil, LinkReason: evil, Functions: []string{evil}, Files: []string{evil}, Code: "HG" + evil, Reason: evil, Next: evil,
 		ArtifactBytes: 1, Generation: 3, PID: 5,
 		Evidence:    []control.Evidence{{What: evil, Host: evil, Artifact: evil}},
 		Diagnostics: []control.Diagnostic{{File: evil, Line: 1, Message: evil}},
 	}
 	st := control.Status{
 		Name: evil, GoVersion: evil, PID: 5,
-		Plugins: []control.Plugin{{Name: evil, Live: 3, Generations: []control.Generation{{Generation: 3, Key: evil}}}},
+		Plugins: []control.Plugin{{Name: evil, Live: 3, Generations: []control.Generation{{Generation: 3, Key: evil, Link: evil, LinkReason: evil}}}},
 	}
 	var events []control.Event
 	for _, kind := range []control.Kind{
@@ -244,7 +285,7 @@ func TestForeignTextCannotDriveTheTerminal(t *testing.T) {
 	})
 	var other bytes.Buffer
 	if err := errors.Join(
-		Status(&other, []control.Status{st}, plain()),
+		Status(&other, []control.Status{st}, true, plain()),
 		History(&other, control.History{Events: events}, plain()),
 		PrintProblem(&other, Problem{
 			What: evil, Details: []string{evil}, Evidence: ev.Evidence, Diagnostics: ev.Diagnostics, Limit: evil, Next: evil,

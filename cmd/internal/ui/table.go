@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,17 +12,24 @@ import (
 
 // Status writes a table of hosts and their plugins, a row for each plugin, and
 // below it what the loads have cost each host. Above all it answers which
-// version of the code is running.
-func Status(w io.Writer, hosts []control.Status, s Style) error {
-	rows := [][]string{{"HOST", "PID", "GO", "PLUGIN", "LIVE", "KEY", "LOADED", "SIZE", "VERSIONS", "RESIDENT"}}
-	var memory [][]string
+// version of the code is running. Verbose, it also says why a version that
+// serves is not thin.
+func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
+	rows := [][]string{{"HOST", "PID", "GO", "PLUGIN", "LIVE", "KEY", "LINK", "LOADED", "SIZE", "VERSIONS", "RESIDENT"}}
+	var memory, reasons [][]string
 	for _, h := range hosts {
 		id := []string{Clean(h.Name), strconv.Itoa(h.PID), Clean(h.GoVersion)}
 		for _, p := range h.Plugins {
 			rows = append(rows, append(id[:3:3], s.pluginCells(p)...))
+			if live := generationOf(p); verbose && live.LinkReason != "" {
+				reasons = append(reasons, []string{
+					host(Clean(h.Name), h.PID) + ":", Clean(p.Name), version(live.Generation, ""),
+					Clean(live.Link) + ": " + Clean(live.LinkReason),
+				})
+			}
 		}
 		if len(h.Plugins) == 0 {
-			rows = append(rows, append(id[:3:3], "-", "-", "-", "-", "-", "-", "-"))
+			rows = append(rows, append(id[:3:3], "-", "-", "-", "-", "-", "-", "-", "-"))
 		}
 		memory = append(memory, []string{
 			host(Clean(h.Name), h.PID) + ":",
@@ -32,29 +40,37 @@ func Status(w io.Writer, hosts []control.Status, s Style) error {
 	if len(hosts) == 0 {
 		return s.writeLines(w, []string{"no host is up"})
 	}
-	return s.writeLines(w, append(s.table(rows), columns(memory, 1)...))
+	lines := append(s.table(rows), columns(memory, 1)...)
+	return s.writeLines(w, append(lines, columns(reasons, 1)...))
+}
+
+// generationOf gives the generation of a plugin that serves.
+func generationOf(p control.Plugin) control.Generation {
+	for _, g := range p.Generations {
+		if g.Generation == p.Live {
+			return g
+		}
+	}
+	return control.Generation{}
 }
 
 // pluginCells gives a plugin's part of a row.
 func (s Style) pluginCells(p control.Plugin) []string {
 	var resident int64
-	live := control.Generation{}
 	for _, g := range p.Generations {
 		resident += g.ResidentBytes
-		if g.Generation == p.Live {
-			live = g
-		}
 	}
+	live := generationOf(p)
 	name := Clean(p.Name)
 	versions, memory := strconv.Itoa(len(p.Generations)), size(resident)
 	switch {
 	case p.Live == 0 && !hasBuiltin(p):
-		return []string{name, "none", "-", "-", "-", versions, memory}
+		return []string{name, "none", "-", "-", "-", "-", versions, memory}
 	case p.Live == 0:
-		return []string{name, "built-in", "-", "-", "-", versions, memory}
+		return []string{name, "built-in", "-", "-", "-", "-", versions, memory}
 	}
 	return []string{
-		name, "v" + strconv.Itoa(p.Live), short(Clean(live.Key)),
+		name, "v" + strconv.Itoa(p.Live), short(Clean(live.Key)), cmp.Or(Clean(live.Link), "-"),
 		s.in(live.Loaded).Format("2006-01-02 15:04:05"), size(live.ArtifactBytes), versions, memory,
 	}
 }

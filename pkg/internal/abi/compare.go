@@ -124,7 +124,7 @@ func (c *comparison) release() bool {
 	if c.host.GoVersion != c.artifact.GoVersion {
 		hint := "build with GOTOOLCHAIN=" + toolchain(c.host.GoVersion)
 		if toolchain(c.host.GoVersion) == toolchain(c.artifact.GoVersion) {
-			hint = "build with the host's GOEXPERIMENT" // "go1.26.8 X:name"
+			hint = "build with the host's GOEXPERIMENT" // "go1.26.8-X:name"
 		}
 		c.add(Mismatch{
 			Kind: MismatchGo, What: "go version", Host: c.host.GoVersion, Artifact: c.artifact.GoVersion,
@@ -140,6 +140,7 @@ func (c *comparison) release() bool {
 // toolchain gives a Go release without the experiments that follow it.
 func toolchain(version string) string {
 	name, _, _ := strings.Cut(version, " ")
+	name, _, _ = strings.Cut(name, "-X:") // programs of releases have that form
 	return name
 }
 

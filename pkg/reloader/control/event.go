@@ -58,7 +58,8 @@ type Event struct {
 	Digest        string       `json:"digest,omitempty"` // "sha256:" and 64 hex digits
 	Artifact      string       `json:"artifact,omitempty"`
 	ArtifactBytes int64        `json:"artifact_bytes,omitempty"`
-	Link          string       `json:"link,omitempty"` // "thin" or "full"
+	Link          string       `json:"link,omitempty"`        // "thin" or "full"
+	LinkReason    string       `json:"link_reason,omitempty"` // why not thin
 	Functions     []string     `json:"functions,omitempty"`
 	Files         []string     `json:"files,omitempty"`     // what changed, for "detected"
 	PhasesMS      *Phases      `json:"phases_ms,omitempty"` // milliseconds

@@ -52,7 +52,8 @@ type Generation struct {
 	State         State     `json:"state"`
 	Key           string    `json:"key"`
 	Digest        string    `json:"digest"`
-	Link          string    `json:"link,omitempty"`
+	Link          string    `json:"link,omitempty"`        // "thin" or "full"
+	LinkReason    string    `json:"link_reason,omitempty"` // why not thin
 	Loaded        time.Time `json:"loaded"`
 	ArtifactBytes int64     `json:"artifact_bytes"`
 	MappedBytes   int64     `json:"mapped_bytes"`   // address space; Go never unmaps it

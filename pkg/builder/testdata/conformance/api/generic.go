@@ -110,12 +110,12 @@ func Kind[T any](v T) string {
 		return "string"
 	case []T:
 		return "slice of itself"
+	case *Box[T]:
+		return "box"
 	case fmt.Stringer:
 		return "stringer"
 	case error:
 		return "error"
-	case *Box[T]:
-		return "box"
 	}
 	return fmt.Sprintf("%T", v)
 }
