@@ -9,8 +9,8 @@ import (
 )
 
 // exports knows the packages of the host's own build, as the go command keeps
-// them: what positions in their objects are called, and which of their
-// functions are assembly. It may be used concurrently.
+// them: what positions in their objects are called. It may be used
+// concurrently.
 type exports struct {
 	mu    sync.Mutex
 	known map[string]*export // by file: the go command names them by content
@@ -22,7 +22,6 @@ type export struct {
 	err         error
 	fingerprint [8]byte
 	defs        []goobj.Definition
-	assembly    map[string]bool // functions that assembly defines with ABI0
 }
 
 func (e *exports) read(path, file string) (*export, error) {
@@ -49,35 +48,16 @@ func (x *export) load(file string) error {
 	if err != nil {
 		return err
 	}
-	for n, i := range a.Objects() {
-		if n == 0 {
-			if x.defs, err = goobj.Definitions(a.Members[i].Data); err != nil {
-				return err
-			}
-		}
-		// Only the first object is the compiler's, and positions in others'
-		// references are positions in it.
-		if n == 0 {
-			if x.fingerprint, err = goobj.Fingerprint(a.Members[i].Data); err != nil {
-				return err
-			}
-			continue
-		}
-		o, err := goobj.Parse(a.Members[i].Data)
-		if err != nil {
-			return err
-		}
-		for _, s := range o.NonPkgDefs {
-			if s.IsText() && s.ABI == goobj.ABI0 {
-				if x.assembly == nil {
-					x.assembly = map[string]bool{}
-				}
-				x.assembly[s.Name] = true
-			}
-		}
-	}
-	if x.defs == nil && x.fingerprint == [8]byte{} {
+	// The first object is the compiler's: positions in others' references are
+	// positions in it.
+	objects := a.Objects()
+	if len(objects) == 0 {
 		return fmt.Errorf("%s has no Go object", file)
 	}
-	return nil
+	compiled := a.Members[objects[0]].Data
+	if x.defs, err = goobj.Definitions(compiled); err != nil {
+		return err
+	}
+	x.fingerprint, err = goobj.Fingerprint(compiled)
+	return err
 }

@@ -29,7 +29,9 @@ type Linker struct {
 	mu     sync.Mutex
 	joined map[string]*joined // by import path and file of the host's export
 	pushed map[string]*pushed // by file of an export
-	loader []byte             // archive member with addmoduledata, once made
+
+	assembly *assembly
+	loader   []byte // archive member with addmoduledata, once made
 }
 
 // joined is a package that can join links, rewritten for this host once.
@@ -120,47 +122,6 @@ func (l *Linker) definition(in *Input, path string, i uint32) (goobj.Definition,
 		}
 	}
 	return goobj.Definition{}, unfit("an object refers to symbol %d of %s, which is not in its export data", i, path)
-}
-
-// hostSymbol finds the host's symbol of a name and an ABI.
-//
-// The dynamic symbol table does not tell the ABI of a function. Where both
-// exist the one of assembly is called name.abi0; where only one does, it has
-// the plain name (cmd/link/internal/ld/symtab.go, Go 1.26 and 1.27:
-// mangleABIName). A call with the wrong convention would destroy registers, so
-// for a plain name the package's objects are asked what assembly defines.
-func (l *Linker) hostSymbol(in *Input, k nameABI) (symbol, bool, error) {
-	name := mangle(k.name)
-	plain, ok := l.cfg.Image.find(name)
-	suffixed, hasABI0 := l.cfg.Image.find(name + ".abi0")
-	if !ok {
-		if hasABI0 && k.abi == goobj.ABI0 {
-			return suffixed, true, nil
-		}
-		return symbol{}, false, nil
-	}
-	if !plain.function() {
-		return plain, k.abi == goobj.ABI0, nil
-	}
-	switch {
-	case hasABI0 && k.abi == goobj.ABI0:
-		return suffixed, true, nil
-	case hasABI0, strings.HasPrefix(name, "type:"):
-		return plain, k.abi == goobj.ABIInternal, nil
-	}
-	assembly := false
-	path := packageOf(k.name)
-	switch file := in.Exports[path]; {
-	case path == "":
-		assembly = !strings.Contains(k.name, ".") // a C function
-	case file != "":
-		e, err := l.exports.read(path, file)
-		if err != nil {
-			return symbol{}, false, err
-		}
-		assembly = e.assembly[k.name]
-	}
-	return plain, assembly == (k.abi == goobj.ABI0), nil
 }
 
 // joinable compiles a package for joining, and rewrites it: what the host has

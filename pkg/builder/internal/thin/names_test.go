@@ -112,7 +112,7 @@ func FuzzNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		packageOf(s)
-		isDescriptor(s)
+		_ = isDescriptor(s)
 		mangle(s)
 		if back := unescape(escapePath(s)); back != s {
 			t.Errorf("%q came back as %q", s, back)
