@@ -284,7 +284,9 @@ func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 	}
 	syms, err := symbols.Read(id.Fresh(p.Plugin.ImportPath), r.archive, id.Original)
 	if err != nil {
-		// The host still checks every type after opening.
+		// A hotgo built with an older release does not read the export data
+		// of a newer one. The host still checks every type after opening.
+		m.Untyped = true
 		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
 	}
 	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return s.Name == source.EntrySymbol })

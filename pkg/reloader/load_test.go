@@ -299,6 +299,24 @@ func TestVariablesBindByValueAndByAddress(t *testing.T) {
 	}
 }
 
+func TestManifestWithoutTypesIsJudgedAfterOpening(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	price := Bind(h, "pricing", "Price", times(1))
+	good, bad := manifest("pricing", "a"), manifest("pricing", "b")
+	for _, m := range []*artifact.Manifest{&good, &bad} {
+		m.Symbols, m.Untyped = nil, true
+	}
+	mustLoad(t, h, f.versionInit(good, func() (map[string]any, error) { return map[string]any{"Price": times(2)}, nil }))
+	path := f.versionInit(bad, func() (map[string]any, error) { return map[string]any{"Price": "3"}, nil })
+	if _, err := h.Load(t.Context(), path); err == nil {
+		t.Error("a string was taken for a function")
+	}
+	if got := price.Get()(10); got != 20 {
+		t.Errorf("the price is %d, want 20", got)
+	}
+}
+
 func TestManifestsTypesAreJudgedAsAssignmentWould(t *testing.T) {
 	type rate []int
 	type pricer func(int) int

@@ -178,6 +178,9 @@ func (t *transaction) reuse(g *generation) (*generation, error) {
 // opening. The caller holds h.mu.
 func (t *transaction) wanted() error {
 	m := &t.in.manifest
+	if m.Untyped {
+		return nil
+	}
 	symbols := map[string]artifact.Symbol{}
 	for _, s := range m.Symbols {
 		symbols[s.Name] = s

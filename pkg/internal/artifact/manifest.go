@@ -29,6 +29,7 @@ type Manifest struct {
 	Private    map[string]string `json:"private,omitempty"`    // user's import path -> fresh one
 	Packages   map[string]string `json:"packages,omitempty"`   // import path -> package hash, hex
 	Symbols    []Symbol          `json:"symbols,omitempty"`
+	Untyped    bool              `json:"untyped,omitempty"` // Symbols could not be read: hosts check after opening
 	Sources    []Source          `json:"sources,omitempty"`
 	Modules    map[string]string `json:"modules,omitempty"` // module path -> version
 	Tool       string            `json:"tool"`

@@ -244,6 +244,10 @@ func (s *stub) note(name string, tag uint32, desc string) {
 	s.section(name, elf.SHT_NOTE, 0, b)
 }
 
+// put appends a record as ELF has it. Neither a buffer nor a record of fixed
+// size can fail.
+func put(b *bytes.Buffer, record any) { _ = binary.Write(b, binary.LittleEndian, record) }
+
 func (s *stub) bytes() []byte {
 	strs := []byte{0}
 	table := new(bytes.Buffer)
@@ -252,7 +256,7 @@ func (s *stub) bytes() []byte {
 			sym.Name = uint32(len(strs))
 			strs = append(append(strs, s.names[i]...), 0)
 		}
-		binary.Write(table, binary.LittleEndian, sym)
+		put(table, sym)
 	}
 	str := s.section(".dynstr", elf.SHT_STRTAB, 0, strs)
 	dyn := s.section(".dynsym", elf.SHT_DYNSYM, 0, table.Bytes())
@@ -285,10 +289,10 @@ func (s *stub) bytes() []byte {
 	}
 	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
 	out := new(bytes.Buffer)
-	binary.Write(out, binary.LittleEndian, h)
+	put(out, h)
 	out.Write(body.Bytes())
 	for i := range s.sections {
-		binary.Write(out, binary.LittleEndian, s.sections[i].head)
+		put(out, s.sections[i].head)
 	}
 	return out.Bytes()
 }
