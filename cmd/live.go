@@ -33,6 +33,7 @@ type live struct {
 	mu      sync.Mutex
 	up      []control.Status // the hosts that answered last
 	plugins int              // followed
+	priming sync.WaitGroup   // ends with the loop's context
 	headed  bool             // the header was shown
 	first   []control.Event  // what came before it
 	cancel  context.CancelCauseFunc
@@ -78,6 +79,7 @@ func (s *session) live(sel selection) (*live, error) {
 }
 
 func (l *live) close() {
+	l.priming.Wait()
 	_ = l.watcher.Close()
 	_ = l.builder.Close()
 }
@@ -95,7 +97,11 @@ func (l *live) ignores(path string) bool {
 // snapshot plans; a fresh identity is a builder's option.
 func (l *live) snapshot(ctx context.Context, host builder.Host, plugins []builder.Plugin, fresh string) (*builder.Snapshot, error) {
 	if fresh == "" {
-		return l.builder.Snapshot(ctx, host, plugins)
+		snap, err := l.builder.Snapshot(ctx, host, plugins)
+		if err == nil {
+			l.prime(ctx, snap)
+		}
+		return snap, err
 	}
 	l.freshly.Lock()
 	if l.fresh != fresh {
@@ -109,6 +115,20 @@ func (l *live) snapshot(ctx context.Context, host builder.Host, plugins []builde
 	b := l.anew
 	l.freshly.Unlock()
 	return b.Snapshot(ctx, host, plugins)
+}
+
+// prime prepares the first edit of plugins that there is nothing to build of.
+func (l *live) prime(ctx context.Context, snap *builder.Snapshot) {
+	for _, plan := range snap.Plans {
+		if plan == nil || !plan.Builtin && plan.Cached == nil {
+			continue
+		}
+		l.priming.Go(func() {
+			if err := l.builder.Prime(ctx, plan); err != nil {
+				l.session.logger().Debug("prepare the first edit", "plugin", plan.Plugin.Name, "err", err)
+			}
+		})
+	}
 }
 
 func load(ctx context.Context, h devloop.Host, art *builder.Artifact) (control.Event, error) {

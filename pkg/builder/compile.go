@@ -99,6 +99,35 @@ func (b *Builder) compile(ctx context.Context, r *run) (*compiledPackages, error
 	return c.record(ctx, r)
 }
 
+// Prime has a resident builder find out how a plan's plugin is compiled and what
+// it needs that the host lacks, before there is anything to build, so that the
+// first edit is as fast as the next. What it links is thrown away.
+// It does nothing for other builders and for plans that are linked in full. A
+// build of the plugin waits for it.
+//
+// Errors: those of Build. They may be ignored: Build
+// comes upon them again.
+func (b *Builder) Prime(ctx context.Context, p *Plan) error {
+	if !b.opts.Resident || p.Link != "thin" {
+		return nil
+	}
+	c := b.compilerFor(p)
+	c.turn.Lock()
+	known := c.known && c.shape == compileShape(p)
+	c.turn.Unlock()
+	if known {
+		return nil
+	}
+	dir, cleanup, err := b.store.Temp(p.Plugin.Name)
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	// Linking finds out what joins, and has it compiled.
+	r := &run{b: b, plan: p, dir: dir, out: filepath.Join(dir, "plugin.so")}
+	return r.thin(ctx)
+}
+
 // errAskGo says that the recorded commands do not do.
 var errAskGo = errors.New("the go command is needed")
 

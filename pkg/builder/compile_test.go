@@ -221,6 +221,43 @@ func TestResidentBuildsEqualColdOnes(t *testing.T) {
 	}
 }
 
+// TestFirstEditOfAPrimedPluginNeedsNoGoCommand holds that priming leaves
+// nothing to ask.
+func TestFirstEditOfAPrimedPluginNeedsNoGoCommand(t *testing.T) {
+	f := newFixture(t, compileTree)
+	f.host = filepath.Join(t.TempDir(), "host")
+	b := f.builder(Options{Link: "thin", Resident: true})
+	t.Cleanup(func() { b.Close() })
+	ctx := context.Background()
+	if _, err := b.BuildHost(ctx, "./server", f.host); err != nil {
+		t.Fatal(err)
+	}
+	plugins, err := b.Find(ctx, "./plugins/pricing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot := func() *Plan {
+		t.Helper()
+		snap, err := b.Snapshot(ctx, Host{Binary: f.host}, plugins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return snap.Plans[0]
+	}
+	if err := b.Prime(ctx, snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	f.edit("plugins/pricing/base/base.go", "s[:1] }", "s[1:2] }")
+	plan := snapshot()
+	b.tool.OnRun = func(args []string) { t.Errorf("the go command was run: %q", args) }
+	if err := b.Prime(ctx, plan); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Build(ctx, plan); err != nil {
+		t.Error(err)
+	}
+}
+
 // archives gives the compiled packages that a resident builder has.
 func archives(b *Builder) map[string]string {
 	m := map[string]string{}
