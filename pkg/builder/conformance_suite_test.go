@@ -93,15 +93,6 @@ func (s *suite) run(name string, args ...string) string {
 	return string(out)
 }
 
-// goVersion is the release that everything was built with.
-func (s *suite) goVersion() string {
-	for _, a := range s.artifacts {
-		return a.Manifest.GoVersion
-	}
-	s.t.Fatal("nothing was built")
-	return ""
-}
-
 // generation edits every plugin, builds it in each form and asks the plain
 // program what it should do.
 func (s *suite) generation(gen int) {

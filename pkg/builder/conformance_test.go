@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/hotgo/hotgo/pkg/internal/abi"
 )
 
 // The conformance suite: the same sources (testdata/conformance, a module of
@@ -88,18 +86,8 @@ func TestThinAndFullBehaveAsBuiltIn(t *testing.T) {
 			all = append(all, labelsOf(row.plugin)...)
 		}
 	}
-	unlessBroken := func(t *testing.T) {
-		// Full artifacts fail the same rows and more.
-		if issue := abi.KnownIssue(s.goVersion()); issue != "" {
-			t.Skip(issue)
-		}
-	}
-	t.Run("all thin", func(t *testing.T) {
-		unlessBroken(t)
-		s.compare(t, "thin", all, func(string) string { return "thin" })
-	})
+	t.Run("all thin", func(t *testing.T) { s.compare(t, "thin", all, func(string) string { return "thin" }) })
 	t.Run("mixed", func(t *testing.T) {
-		unlessBroken(t)
 		s.compare(t, "mixed", all, func(label string) string {
 			if strings.HasSuffix(label, fmt.Sprint(":", fullGeneration)) {
 				return "full"

@@ -42,6 +42,7 @@ func (f *fakeProcess) platform() *platform {
 	return &platform{
 		lock:    &sync.Mutex{},
 		support: func() error { return nil },
+		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
 		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record,
 	}

@@ -181,6 +181,9 @@ func (t *transaction) open() (*generation, error) {
 	if err := h.copies.named(t.file, t.plugin.name, t.in.manifest.Key); err != nil {
 		return nil, err
 	}
+	if err := t.hideItabs(); err != nil {
+		return nil, err
+	}
 	g := &generation{
 		number: len(t.plugin.gens) + 1, plugin: t.plugin.name, manifest: t.in.manifest,
 		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: time.Now(), state: control.StateFailed,

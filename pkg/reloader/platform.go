@@ -20,6 +20,7 @@ type inspection struct {
 	manifest artifact.Manifest
 	digest   string
 	print    *abi.Fingerprint
+	itabs    []string // names of its interface tables, where they matter
 }
 
 // outcome is how opening an artifact ended.
@@ -42,7 +43,9 @@ type platform struct {
 	support func() error
 	inspect func(f io.ReaderAt, size int64) (*inspection, error)
 	judge   func(*inspection) ([]abi.Mismatch, error)
-	open    func(path string) (goplugin.Symbols, error)
+	// hide edits the copy at path, which is opened next, for the runtime.
+	hide func(path string) (hidden, error)
+	open func(path string) (goplugin.Symbols, error)
 	// record enters a load in the ledger and reports whether its code is mapped.
 	record func(in *inspection, path, by string, how outcome) (mapped bool)
 	host   func() (*abi.Fingerprint, error)
@@ -53,6 +56,7 @@ type platform struct {
 type process struct {
 	loading sync.Mutex
 	host    func() (*abi.Fingerprint, error)
+	itabs   *itabNames
 
 	mu     sync.Mutex // guards ledger: a late initialiser reports outside loading
 	ledger abi.Process
@@ -62,13 +66,13 @@ type process struct {
 var thisProcess = sync.OnceValue(newProcess)
 
 func newProcess() *platform {
-	p := &process{host: sync.OnceValues(readExecutable)}
+	p := &process{host: sync.OnceValues(readExecutable), itabs: newItabNames(runtime.Version())}
 	if cpuinfo, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		p.ledger.CPU = abi.CPULevel(string(cpuinfo))
 	}
 	return &platform{
 		lock: &p.loading, support: supported, inspect: inspect,
-		judge: p.judge, open: goplugin.Open, record: p.record, host: p.host,
+		judge: p.judge, hide: p.itabs.hide, open: goplugin.Open, record: p.record, host: p.host,
 	}
 }
 
@@ -94,14 +98,19 @@ func supported() error {
 // readExecutable reads the binary that runs, not the one that may have taken
 // its place on disk since: that is what /proc/self/exe is for.
 func readExecutable() (*abi.Fingerprint, error) {
-	path := "/proc/self/exe"
-	if runtime.GOOS != "linux" {
-		var err error
-		if path, err = os.Executable(); err != nil {
-			return nil, err
-		}
+	path, err := executable()
+	if err != nil {
+		return nil, err
 	}
 	return abi.ReadFile(path)
+}
+
+// executable gives a path under which the binary that runs can be read.
+func executable() (string, error) {
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe", nil
+	}
+	return os.Executable()
 }
 
 // inspect reads everything a load needs from an artifact. The order gives the
@@ -136,6 +145,11 @@ func (p *process) judge(in *inspection) ([]abi.Mismatch, error) {
 func (p *process) record(in *inspection, path, by string, how outcome) (mapped bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer func() {
+		if mapped {
+			p.itabs.add(in.itabs)
+		}
+	}()
 	switch how {
 	case opened, notUsable:
 		p.ledger.Add(in.print, by, false)

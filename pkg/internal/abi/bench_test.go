@@ -66,3 +66,25 @@ func BenchmarkCompare(b *testing.B) {
 		}
 	}
 }
+
+// The same artifact with a thousand itabs, all of them shadowed.
+func BenchmarkHide(b *testing.B) {
+	big := plugin()
+	big.symbols = map[string]byte{}
+	for i := range 65000 {
+		big.symbols[fmt.Sprintf("example.com/shop/pricing/sub%d.(*Type).SomeMethodOfAnOrdinaryLength%d", i%100, i)] = 2
+	}
+	for i := range 1000 {
+		big.itabs = append(big.itabs, tinyItab{fmt.Sprintf("go:itab.*example.com/dep/p%d.Type,example.com/dep.Interface%d", i, i%100), uint64(i % 100), 1})
+	}
+	file := big.build()
+	for b.Loop() {
+		tables, err := ReadItabs(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if edit, err := tables.Hide(func(string) bool { return true }); err != nil || edit.Hidden != 1000 {
+			b.Fatal(edit.Hidden, err)
+		}
+	}
+}

@@ -299,6 +299,39 @@ func TestRealPluginsHaveTheirPathAndSymbols(t *testing.T) {
 	}
 }
 
+func TestRealPluginsHaveNoOddItabs(t *testing.T) {
+	open := func(name string) *Itabs {
+		f, err := os.Open(built(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, err := ReadItabs(f, info.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tables
+	}
+	host := open("host.bin").Names()
+	for _, name := range []string{"good.so", "stripped.so", "boom.so"} {
+		tables := open(name)
+		shadowed := 0
+		for _, name := range tables.Names() {
+			if slices.Contains(host, name) {
+				shadowed++
+			}
+		}
+		edit, err := tables.Hide(func(name string) bool { return slices.Contains(host, name) })
+		if err != nil || shadowed == 0 || edit.Hidden != shadowed || len(edit.Left) > 0 {
+			t.Errorf("%s: hides %d of %d and leaves %q, %v", name, edit.Hidden, shadowed, edit.Left, err)
+		}
+	}
+}
+
 // One host, one load after the other: what Compare says is what happens.
 func TestCompareAgreesWithTheRuntime(t *testing.T) {
 	host, proc := fingerprint(t, "host.bin"), &Process{}

@@ -31,9 +31,11 @@ const (
 // symbol is one entry of the dynamic symbol table.
 type symbol struct {
 	name    uint32
-	info    byte
+	info    byte // binding and type
+	other   byte // visibility
 	section uint16
 	value   uint64
+	size    uint64
 }
 
 // symbols is the dynamic symbol table with its strings.
@@ -72,9 +74,15 @@ func (t *symbols) at(i int) symbol {
 	b := t.table[i*t.entsize:]
 	o := t.m.order
 	if t.m.is64 {
-		return symbol{name: o.Uint32(b), info: b[4], section: o.Uint16(b[6:]), value: o.Uint64(b[8:])}
+		return symbol{
+			name: o.Uint32(b), info: b[4], other: b[5], section: o.Uint16(b[6:]),
+			value: o.Uint64(b[8:]), size: o.Uint64(b[16:]),
+		}
 	}
-	return symbol{name: o.Uint32(b), value: uint64(o.Uint32(b[4:])), info: b[12], section: o.Uint16(b[14:])}
+	return symbol{
+		name: o.Uint32(b), value: uint64(o.Uint32(b[4:])), size: uint64(o.Uint32(b[8:])),
+		info: b[12], other: b[13], section: o.Uint16(b[14:]),
+	}
 }
 
 // hasPrefix reports whether the symbol's name begins with prefix, without

@@ -21,14 +21,22 @@ type tiny struct {
 	interp     string
 	buildID    string
 	packages   map[string]Hash
-	inits      []string          // import paths
-	symbols    map[string]byte   // name -> ELF symbol type
-	pluginPath string            // in moduledata; "" leaves .go.module out
+	inits      []string        // import paths
+	symbols    map[string]byte // name -> ELF symbol type
+	pluginPath string          // in moduledata; "" leaves .go.module out
+	itabs      []tinyItab
 	decoys     []string          // paths in moduledata that no hash slice follows
 	inPlace    bool              // addresses in moduledata need no relocation
 	needed     []string          // DT_NEEDED
 	versions   []string          // of the C library
 	sections   map[string][]byte // more, or others in place of those made here
+}
+
+// tinyItab is an interface table. Its two pointers are relocations that name
+// dynamic symbols by number.
+type tinyItab struct {
+	name       string
+	inter, typ uint64
 }
 
 const tinyBase = 0x10000 // address of the file's first byte
@@ -134,12 +142,12 @@ func (t tiny) build() []byte {
 	// Package hashes, initialisation tasks and other symbols.
 	sym := &writer{order: order, bits32: t.bits32}
 	sym.b = make([]byte, symSize)
-	symbol := func(name string, typ byte, value uint64) {
+	sized := func(name string, typ byte, value, size uint64) {
 		at := strs.add(name)
 		if t.bits32 {
 			sym.u32(at)
 			sym.word(value)
-			sym.u32(8)
+			sym.word(size)
 			sym.b = append(sym.b, 1<<4|typ, 0)
 			sym.u16(1)
 			return
@@ -148,8 +156,9 @@ func (t tiny) build() []byte {
 		sym.b = append(sym.b, 1<<4|typ, 0)
 		sym.u16(1)
 		sym.word(value)
-		sym.word(8)
+		sym.word(size)
 	}
+	symbol := func(name string, typ byte, value uint64) { sized(name, typ, value, 8) }
 	for _, pkg := range slices.Sorted(maps.Keys(t.packages)) {
 		hash := t.packages[pkg]
 		symbol("go:link.pkghashbytes."+pkg, 1, addr(blob(hash[:])))
@@ -162,8 +171,17 @@ func (t tiny) build() []byte {
 		symbol(name, t.symbols[name], addr(0))
 	}
 
-	// Module data, with the addresses in relocations.
+	// Module data and interface tables, with the addresses in relocations.
 	mod, rela := &writer{order: order, bits32: t.bits32}, &writer{order: order, bits32: t.bits32}
+	for _, tab := range t.itabs {
+		at := addr(blob(make([]byte, 32)))
+		sized(tab.name, 1, at, 32)
+		for i, to := range []uint64{tab.inter, tab.typ} {
+			rela.word(at + 8*uint64(i))
+			rela.word(to<<32 | 1) // R_X86_64_64
+			rela.word(0)
+		}
+	}
 	type fixup struct {
 		at int
 		to uint64
