@@ -621,3 +621,23 @@ func generatedModule(b *testing.B, n int) (builder *Builder, plugins []Plugin, h
 		write("plugins/pricing/own0/a.go", fmt.Sprintf("package part\n\nfunc Texta() string { return \"%d\" }\n", i))
 	}
 }
+
+// An edit while the go command runs leaves its answer in doubt. That must end
+// with the next answer, even where every snapshot comes right after an edit.
+func TestDoubtEndsWithTheNextAnswer(t *testing.T) {
+	p := newPair(t, residentTree)
+	const calc = "plugins/pricing/calc/calc.go"
+	text := p.read(calc)
+	var asked []int64
+	for n := range 4 {
+		before := p.asked.Load()
+		p.write(calc, strings.Replace(text, `"one"`, fmt.Sprintf("%q", fmt.Sprint("edit ", n)), 1))
+		if _, err := p.stays.Snapshot(t.Context(), Host{Binary: p.host}, p.plugins); err != nil {
+			t.Fatal(err)
+		}
+		asked = append(asked, p.asked.Load()-before)
+	}
+	if asked[2] != 0 || asked[3] != 0 {
+		t.Errorf("the go command was asked %d times for each of the edits", asked)
+	}
+}

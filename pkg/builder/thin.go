@@ -283,6 +283,9 @@ func (b *Builder) compileJoining(ctx context.Context, p *Plan, path string) (str
 		"-asmflags="+path+"="+strings.TrimSpace(gcflagsFor(p.settings.asmflags)+" -dynlink -linkshared"),
 	)
 	exports, err := b.tool.With(p.settings.env...).Exports(ctx, args, path)
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
 	if err != nil {
 		return "", &thin.Unfit{Reason: "package " + path + " cannot be compiled for it", Err: err}
 	}

@@ -259,9 +259,6 @@ func (m *fileMark) take(f File, start time.Time) {
 // says what changed, in words for a log, and newest is the time of the latest
 // change seen; the ledger may then only be handed to [NewLedger].
 func (l *Ledger) Verify() (why string, newest time.Time) {
-	if l.doubt != "" {
-		return l.doubt, newest
-	}
 	now := time.Now()
 	note := func(s Stamp) {
 		if t := s.Changed(); s.Kind != Absent && t.After(newest) {
@@ -276,6 +273,14 @@ func (l *Ledger) Verify() (why string, newest time.Time) {
 		}
 		return l.dirs[i-n].path
 	})
+	if l.doubt != "" {
+		// What is edited while one answer is made, and again right before the
+		// next, must not leave that in doubt too: newest says what to wait for.
+		for _, s := range stamps {
+			note(s)
+		}
+		return l.doubt, newest
+	}
 	for i, s := range stamps {
 		var reason string
 		switch {

@@ -2,7 +2,6 @@ package thin
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -304,7 +303,7 @@ func (c *closure) join(ctx context.Context, paths []string) error {
 	if n := len(c.units) - len(c.in.Private) + len(paths); n > maxPackages {
 		return unfit("it needs %d packages that the host lacks or has in part", n)
 	}
-	units := make([]*unit, len(paths))
+	joining := make([]*joined, len(paths))
 	errs := make([]error, len(paths))
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, 4)
@@ -312,16 +311,18 @@ func (c *closure) join(ctx context.Context, paths []string) error {
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			units[i], errs[i] = c.l.joinable(ctx, c.in, path)
+			joining[i], errs[i] = c.l.joinedPackage(ctx, c.in, path)
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		for _, e := range errs { // one reason reads better than many
-			if e != nil {
-				return e
-			}
+	for _, err := range errs { // one reason reads better than many
+		if err != nil {
+			return err
 		}
+	}
+	units := make([]*unit, len(paths))
+	for i, j := range joining {
+		units[i] = j.unit
 	}
 	for _, u := range units {
 		c.units[u.path] = u

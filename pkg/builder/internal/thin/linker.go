@@ -124,16 +124,8 @@ func (l *Linker) definition(in *Input, path string, i uint32) (goobj.Definition,
 	return goobj.Definition{}, unfit("an object refers to symbol %d of %s, which is not in its export data", i, path)
 }
 
-// joinable compiles a package for joining, and rewrites it: what the host has
-// is not defined a second time.
-func (l *Linker) joinable(ctx context.Context, in *Input, path string) (*unit, error) {
-	j, err := l.joinedPackage(ctx, in, path)
-	if err != nil {
-		return nil, err
-	}
-	return j.unit, nil
-}
-
+// joinedPackage compiles a package for joining, and rewrites it: what the host
+// has is not defined a second time.
 func (l *Linker) joinedPackage(ctx context.Context, in *Input, path string) (*joined, error) {
 	types, _ := goobj.RelocTypes(l.cfg.GoVersion)
 	export := in.Exports[path]
@@ -141,20 +133,29 @@ func (l *Linker) joinedPackage(ctx context.Context, in *Input, path string) (*jo
 		return nil, unfit("it needs package %s, which the go command did not list", path)
 	}
 	key := path + "\x00" + export
-	l.mu.Lock()
-	j := l.joined[key]
-	if j == nil {
-		j = new(joined)
-		l.joined[key] = j
-	}
-	l.mu.Unlock()
-	j.once.Do(func() { j.err = l.prepare(ctx, in, types, path, j) })
-	if j.err != nil {
+	for {
 		l.mu.Lock()
-		delete(l.joined, key) // it may have been cancelled
+		j := l.joined[key]
+		if j == nil {
+			j = new(joined)
+			l.joined[key] = j
+		}
 		l.mu.Unlock()
+		mine := false
+		j.once.Do(func() { mine, j.err = true, l.prepare(ctx, in, types, path, j) })
+		if j.err == nil {
+			return j, nil
+		}
+		l.mu.Lock()
+		if l.joined[key] == j {
+			delete(l.joined, key) // the next link tries again
+		}
+		l.mu.Unlock()
+		if mine || ctx.Err() != nil {
+			return nil, j.err
+		}
+		// Another link failed at it, perhaps because it was given up.
 	}
-	return j, j.err
 }
 
 func (l *Linker) prepare(ctx context.Context, in *Input, types goobj.Types, path string, j *joined) error {
