@@ -1,6 +1,10 @@
 package abi
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
+)
 
 // pluginPath finds a plugin's path: the string by which the runtime tells two
 // plugins apart, and the prefix of the names that plugin.Lookup finds.
@@ -34,7 +38,7 @@ func (m *image) pluginPath(packages map[string]Hash) (path, missing string, err 
 	}
 	escaped, longest := make(map[string]string, len(packages)), 0
 	for pkg := range packages {
-		e := escape(pkg)
+		e := symname.Escape(pkg)
 		escaped[e], longest = pkg, max(longest, len(e))
 	}
 	var candidates, followed []string

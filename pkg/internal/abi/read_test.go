@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 func TestReadGivesEverythingThatDecides(t *testing.T) {
@@ -330,7 +331,7 @@ func checkAgainstStandardLibrary(t *testing.T, fp *Fingerprint, r io.ReaderAt) {
 			}
 		}
 		if name, ok := strings.CutSuffix(s.Name, "..inittask"); ok {
-			if pkg, ok := unescape(name); ok {
+			if pkg, ok := symname.Unescape(name); ok {
 				inits[pkg] = s.Value
 			}
 		}
@@ -380,16 +381,16 @@ func TestEscapeIsTheLinkersAndHasAnInverse(t *testing.T) {
 		"é":                         "%c3%a9",
 		"plugin/unnamed-0123456789": "plugin/unnamed-0123456789",
 	} {
-		if got := escape(path); got != want {
-			t.Errorf("escape(%q) = %q, want %q", path, got, want)
+		if got := symname.Escape(path); got != want {
+			t.Errorf("symname.Escape(%q) = %q, want %q", path, got, want)
 		}
-		if got, ok := unescape(want); !ok || got != path {
-			t.Errorf("unescape(%q) = %q, %v", want, got, ok)
+		if got, ok := symname.Unescape(want); !ok || got != path {
+			t.Errorf("symname.Unescape(%q) = %q, %v", want, got, ok)
 		}
 	}
 	for _, bad := range []string{"%", "a%2", "%zz", "%2"} {
-		if got, ok := unescape(bad); ok {
-			t.Errorf("unescape(%q) = %q, want a refusal", bad, got)
+		if got, ok := symname.Unescape(bad); ok {
+			t.Errorf("symname.Unescape(%q) = %q, want a refusal", bad, got)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // This file reads what the dynamic symbol table says about packages. -s -w
@@ -116,7 +118,7 @@ func (t *symbols) packages() (map[string]Hash, map[string]uint64, error) {
 			continue
 		}
 		if name := cstring(t.names, uint64(s.name), maxName); bytes.HasSuffix(name, []byte(initSuffix)) {
-			if pkg, ok := unescape(string(name[:len(name)-len(initSuffix)])); ok {
+			if pkg, ok := symname.Unescape(string(name[:len(name)-len(initSuffix)])); ok {
 				if inits[pkg] = s.value; len(inits) > maxPackages {
 					return nil, nil, fail(TooLarge, "more than %d packages", maxPackages)
 				}
@@ -132,7 +134,7 @@ func (t *symbols) exported(pkg string) map[string]SymbolKind {
 		sttObject = 1
 		sttFunc   = 2
 	)
-	found, prefix := map[string]SymbolKind{}, []byte(escape(pkg)+".")
+	found, prefix := map[string]SymbolKind{}, []byte(symname.Escape(pkg)+".")
 	for i := range t.len() {
 		s := t.at(i)
 		if s.section == 0 || !t.hasPrefix(s, prefix) {
@@ -162,47 +164,4 @@ func isExported(name string) bool {
 	return strings.IndexFunc(name, func(r rune) bool {
 		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}) < 0
-}
-
-const hexDigits = "0123456789abcdef"
-
-// escape spells an import path as symbol names have it (objabi.PathToPrefix,
-// Go 1.26): dots of the last element, percent signs, quotes, and everything
-// outside printable ASCII become %xx.
-func escape(path string) string {
-	var b strings.Builder
-	slash := strings.LastIndexByte(path, '/')
-	for i := range len(path) {
-		c := path[i]
-		if c <= ' ' || c == '.' && i > slash || c == '%' || c == '"' || c >= 0x7f {
-			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&0xf]})
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
-
-// unescape is the inverse of escape. It reports false for a bad escape.
-func unescape(s string) (string, bool) {
-	if strings.IndexByte(s, '%') < 0 {
-		return s, true
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+2 >= len(s) {
-			return "", false
-		}
-		hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
-		if hi < 0 || lo < 0 {
-			return "", false
-		}
-		b.WriteByte(byte(hi<<4 | lo))
-		i += 2
-	}
-	return b.String(), true
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // tiny describes an ELF file of a kilobyte or two that has what Read looks at,
@@ -165,7 +167,7 @@ func (t tiny) build() []byte {
 		symbol("go:link.pkghash."+pkg, 1, addr(0))
 	}
 	for _, pkg := range t.inits {
-		symbol(escape(pkg)+"..inittask", 1, addr(blob(make([]byte, 8))))
+		symbol(symname.Escape(pkg)+"..inittask", 1, addr(blob(make([]byte, 8))))
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.symbols)) {
 		symbol(name, t.symbols[name], addr(0))
@@ -198,11 +200,11 @@ func (t tiny) build() []byte {
 	pointer(addr(0))
 	mod.word(3)
 	for _, decoy := range t.decoys {
-		pointer(addr(blob([]byte(escape(decoy)))))
-		mod.word(uint64(len(escape(decoy))))
+		pointer(addr(blob([]byte(symname.Escape(decoy)))))
+		mod.word(uint64(len(symname.Escape(decoy))))
 	}
-	pointer(addr(blob([]byte(escape(t.pluginPath)))))
-	mod.word(uint64(len(escape(t.pluginPath))))
+	pointer(addr(blob([]byte(symname.Escape(t.pluginPath)))))
+	mod.word(uint64(len(symname.Escape(t.pluginPath))))
 	pointer(addr(0))
 	mod.word(uint64(len(t.packages)))
 	mod.word(uint64(len(t.packages)))

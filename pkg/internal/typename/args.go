@@ -11,6 +11,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // canonicalArgs rewrites "[T1,T2]" from the linker's spelling. Text that does
@@ -232,23 +234,9 @@ func qualified(w string) string {
 	if dot <= slash {
 		return w
 	}
-	return unescape(w[:dot]) + w[dot:]
-}
-
-func unescape(path string) string {
-	if !strings.Contains(path, "%") {
-		return path
+	path, ok := symname.Unescape(w[:dot])
+	if !ok {
+		return w
 	}
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if n, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(path[i])
-	}
-	return b.String()
+	return path + w[dot:]
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // # What the host lacks
@@ -82,7 +83,7 @@ func (c *closure) run(ctx context.Context, private []*unit) error {
 				}
 			}
 			if !c.in.HostHas(path) {
-				if d, ok := u.defs[nameABI{escapePath(path) + "..inittask", goobj.ABI0}]; ok {
+				if d, ok := u.defs[nameABI{symname.Escape(path) + "..inittask", goobj.ABI0}]; ok {
 					if err := c.visit(d); err != nil {
 						return err
 					}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // job is one link under way, after everything that it needs was found.
@@ -277,7 +278,7 @@ func (j *job) hidden(name string) bool {
 		return j.types[name]
 	case name == "runtime.addmoduledata", name == "go:link.abihash."+stubName:
 		return true
-	case strings.HasPrefix(name, "go:link."), strings.HasPrefix(name, escapePath(j.in.PluginPath)+"."):
+	case strings.HasPrefix(name, "go:link."), strings.HasPrefix(name, symname.Escape(j.in.PluginPath)+"."):
 		return false
 	}
 	// Functions that cgo exports bear no package: C code of this artifact is

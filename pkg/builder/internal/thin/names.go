@@ -3,8 +3,9 @@ package thin
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"strconv"
 	"strings"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // mangle gives the name under which a linked program has a symbol: long names
@@ -81,39 +82,11 @@ func packageOf(name string) string {
 	return unescape(name[:slash+dot])
 }
 
-// escapePath gives an import path as symbol names have it
-// (cmd/internal/objabi/path.go, Go 1.26 and 1.27: PathToPrefix).
-func escapePath(path string) string {
-	slash := strings.LastIndexByte(path, '/') + 1
-	var b strings.Builder
-	for i := range len(path) {
-		c := path[i]
-		if c <= ' ' || i >= slash && c == '.' || c == '%' || c == '"' || c >= 0x7f {
-			const hex = "0123456789abcdef"
-			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
-
-func unescape(path string) string {
-	if !strings.Contains(path, "%") {
+// unescape gives the import path that a part of a symbol's name spells. What is
+// no spelling stands for itself.
+func unescape(spelled string) string {
+	if path, ok := symname.Unescape(spelled); ok {
 		return path
 	}
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if c, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(path[i])
-	}
-	return b.String()
+	return spelled
 }

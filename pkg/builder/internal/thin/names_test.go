@@ -3,6 +3,8 @@ package thin
 import (
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // The linker itself says what names it had before and, in the program, what
@@ -95,7 +97,7 @@ func TestImportPathsAreEscapedAsInSymbols(t *testing.T) {
 		{"", ""},
 	}
 	for _, row := range rows {
-		if got := escapePath(row.path); got != row.escaped {
+		if got := symname.Escape(row.path); got != row.escaped {
 			t.Errorf("%q: %q, want %q", row.path, got, row.escaped)
 		}
 		if got := unescape(row.escaped); got != row.path {
@@ -114,7 +116,7 @@ func FuzzNames(f *testing.F) {
 		packageOf(s)
 		_ = isDescriptor(s)
 		mangle(s)
-		if back := unescape(escapePath(s)); back != s {
+		if back := unescape(symname.Escape(s)); back != s {
 			t.Errorf("%q came back as %q", s, back)
 		}
 		unescape(s)
@@ -122,7 +124,7 @@ func FuzzNames(f *testing.F) {
 		if s == "" || strings.ContainsAny(s, "[]():*<>{} ") || strings.HasSuffix(s, "/") {
 			return
 		}
-		if got := packageOf(escapePath(s) + ".F"); got != s {
+		if got := packageOf(symname.Escape(s) + ".F"); got != s {
 			t.Errorf("%q: a function of it belongs to %q", s, got)
 		}
 	})
