@@ -231,7 +231,9 @@ func (c *compiler) schedule(ctx context.Context, r *run, units map[string]*sourc
 				errs[i] = err
 				return
 			}
-			os.Remove(p.stale)
+			if filepath.Dir(p.stale) == c.dir { // the first is the go command's, in its cache
+				os.Remove(p.stale)
+			}
 			p.stale, p.archive, p.fingerprint, p.used = p.archive, archive, fingerprint, used
 			if u := units[p.path]; u != nil {
 				p.unit, p.inputs = u, inputsOf(u)
@@ -343,10 +345,11 @@ func readFingerprint(archive string) (fingerprint [8]byte, err error) {
 	if err != nil {
 		return fingerprint, err
 	}
-	for _, i := range a.Objects() {
-		return goobj.Fingerprint(a.Members[i].Data)
+	compiled := a.Compiled()
+	if compiled == nil {
+		return fingerprint, fmt.Errorf("%s has no Go object", archive)
 	}
-	return fingerprint, fmt.Errorf("%s has no Go object", archive)
+	return goobj.Fingerprint(compiled)
 }
 
 // unique gives a text that no other process has used.

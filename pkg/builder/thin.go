@@ -240,7 +240,7 @@ func (r *run) askGo(ctx context.Context, dir string, record *compiler) (*compile
 		fresh = " -D=" + unique()
 	}
 	for _, path := range slices.Sorted(maps.Keys(own)) {
-		flags := strings.TrimSpace(gcflagsFor(p.settings.gcflags) + " -dynlink -linkshared")
+		flags := forThin(p.settings.gcflags)
 		if path == main {
 			// The go command calls every main package "main".
 			flags += " -p=" + main
@@ -251,7 +251,7 @@ func (r *run) askGo(ctx context.Context, dir string, record *compiler) (*compile
 		if t := r.trimNested(tree, path); t != "" {
 			flags += " " + t
 		}
-		args = append(args, "-gcflags="+path+"="+flags+fresh, "-asmflags="+path+"="+strings.TrimSpace(gcflagsFor(p.settings.asmflags)+" -dynlink -linkshared"))
+		args = append(args, "-gcflags="+path+"="+flags+fresh, "-asmflags="+path+"="+forThin(p.settings.asmflags))
 	}
 	modArgs, modEnv, err := r.nestedModules(tree.Nested)
 	if err != nil {
@@ -274,13 +274,19 @@ func (r *run) askGo(ctx context.Context, dir string, record *compiler) (*compile
 	return c, nil
 }
 
+// forThin gives the flags of the compiler or assembler for a package that is
+// linked thin, from the host's own.
+func forThin(hostFlags string) string {
+	return strings.TrimSpace(gcflagsFor(hostFlags) + " -dynlink -linkshared")
+}
+
 // compileJoining compiles a package that the host lacks in part or as a whole,
 // as the host would have had it.
 func (b *Builder) compileJoining(ctx context.Context, p *Plan, path string) (string, error) {
 	args := append([]string{"-export", "-buildvcs=false"}, p.settings.flags...)
 	args = append(args,
-		"-gcflags="+path+"="+strings.TrimSpace(gcflagsFor(p.settings.gcflags)+" -dynlink -linkshared"),
-		"-asmflags="+path+"="+strings.TrimSpace(gcflagsFor(p.settings.asmflags)+" -dynlink -linkshared"),
+		"-gcflags="+path+"="+forThin(p.settings.gcflags),
+		"-asmflags="+path+"="+forThin(p.settings.asmflags),
 	)
 	exports, err := b.tool.With(p.settings.env...).Exports(ctx, args, path)
 	if ctx.Err() != nil {

@@ -88,6 +88,16 @@ func (a *Archive) Bytes() []byte {
 	return out
 }
 
+// Compiled gives the compiler's object, nil where there is none.
+func (a *Archive) Compiled() []byte {
+	for i := range a.Members {
+		if a.Members[i].IsObject() {
+			return a.Members[i].Data
+		}
+	}
+	return nil
+}
+
 // Objects gives the indexes of the members that are Go objects. Positions of
 // other packages' references are positions in the first of them: the linker
 // keeps the first object of a package for them

@@ -48,13 +48,11 @@ func (x *export) load(file string) error {
 	if err != nil {
 		return err
 	}
-	// The first object is the compiler's: positions in others' references are
-	// positions in it.
-	objects := a.Objects()
-	if len(objects) == 0 {
+	// Positions in others' references are positions in the compiler's object.
+	compiled := a.Compiled()
+	if compiled == nil {
 		return fmt.Errorf("%s has no Go object", file)
 	}
-	compiled := a.Members[objects[0]].Data
 	if x.defs, err = goobj.Definitions(compiled); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 // unit is a package that is linked into the artifact.
 type unit struct {
 	path    string // import path, as in the objects
-	file    string
 	archive *goobj.Archive
 	objects []*goobj.Object // of the archive's Go members, in order
 	members []int           // their positions in the archive
@@ -40,7 +39,7 @@ func readUnit(path, file string) (*unit, error) {
 	if err != nil {
 		return nil, unfit("the object of %s: %w", path, err)
 	}
-	u := &unit{path: path, file: file, archive: a, members: a.Objects(), defs: map[nameABI]definition{}}
+	u := &unit{path: path, archive: a, members: a.Objects(), defs: map[nameABI]definition{}}
 	for _, i := range u.members {
 		o, err := goobj.Parse(a.Members[i].Data)
 		if err != nil {
