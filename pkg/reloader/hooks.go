@@ -104,25 +104,26 @@ func (g *generation) end() *ending {
 	return e
 }
 
-// finish ends HotStart's context and runs HotStop.
-func (h *Host) finish(e *ending) error {
+// finish ends HotStart's context, runs HotStop and tells how that ended. Only
+// then may the generation start again.
+func (h *Host) finish(e *ending, tell func(error)) {
 	e.retire()
 	err := h.callLimitedHook(e.g, hookStop)
+	tell(err)
 	if !errors.Is(err, errHung) {
 		close(e.idle) // a HotStop that hangs keeps its generation from starting again
 	}
-	return err
 }
 
 // stop stops g and waits for it. It does nothing where g is not started.
-func (h *Host) stop(g *generation) error {
+func (h *Host) stop(g *generation) (err error) {
 	h.mu.Lock()
 	e := g.end()
 	h.mu.Unlock()
-	if e == nil {
-		return nil
+	if e != nil {
+		h.finish(e, func(e error) { err = e })
 	}
-	return h.finish(e)
+	return err
 }
 
 // awaitStopped waits for a HotStop that still runs.
@@ -144,15 +145,19 @@ func (h *Host) awaitStopped(g *generation) error {
 }
 
 // retireInBackground stops a generation that has been replaced: the load that
-// replaced it is done.
-func (h *Host) retireInBackground(e *ending) {
+// replaced it is done. told is closed when that load's own event is recorded;
+// the generation's end is told after it, however quick its HotStop is.
+func (h *Host) retireInBackground(e *ending, told <-chan struct{}) {
 	h.background.Go(func() {
 		g := e.g
 		ev := control.Event{Event: control.KindRetired, Plugin: g.plugin, Generation: g.number, Key: g.manifest.Key, Digest: g.digest}
-		if err := h.finish(e); err != nil {
-			ev.Code, ev.Reason = control.CodeRefused, err.Error()
-			h.logPanic(err)
-		}
-		h.record(ev)
+		h.finish(e, func(err error) {
+			if err != nil {
+				ev.Code, ev.Reason = control.CodeRefused, err.Error()
+				h.logPanic(err)
+			}
+			<-told
+			h.record(ev)
+		})
 	})
 }

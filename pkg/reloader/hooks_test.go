@@ -175,6 +175,37 @@ func TestGenerationStartsAgainOnlyAfterItsStop(t *testing.T) {
 	})
 }
 
+func TestRetirementIsToldAfterWhatCausedIt(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	version := func(n int) map[string]any {
+		symbols := prices(n)
+		symbols["HotStop"] = func(context.Context) error { return nil }
+		return symbols
+	}
+	mustLoad(t, h, f.version("pricing", "a", version(2)))
+	mustLoad(t, h, f.version("pricing", "b", version(3)))
+	for i := range 200 {
+		if _, err := h.Rollback(t.Context(), "pricing", 1+i%2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	live := 0
+	for _, ev := range h.History() {
+		switch ev.Event {
+		case control.KindLoaded, control.KindRolledBack:
+			live = ev.Generation
+		case control.KindRetired:
+			if ev.Generation == live {
+				t.Fatalf("generation %d retires before anything took its place: %+v", live, ev)
+			}
+		}
+	}
+}
+
 func TestGenerationWhoseStopHangsDoesNotStartAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeProcess(t)

@@ -72,12 +72,14 @@ type transaction struct {
 	mapped bool
 	event  control.Event // grows with what is known
 	phases control.Phases
+	told   chan struct{} // closed when the event is recorded
 }
 
 // load runs a transaction and records how it ended.
 func (h *Host) load(ctx context.Context, req loadRequest) (control.Event, error) {
 	began := time.Now()
-	t := &transaction{h: h, req: req, event: control.Event{Caller: req.caller}}
+	t := &transaction{h: h, req: req, event: control.Event{Caller: req.caller}, told: make(chan struct{})}
+	defer close(t.told)
 	err := t.run(ctx)
 	if t.file != nil && !(t.mapped && t.file.keep) {
 		t.file.discard()
@@ -270,7 +272,7 @@ func (t *transaction) openError(err error, how outcome) error {
 // live.
 func (t *transaction) activate(g *generation) error {
 	t.event.Generation = g.number
-	if err := t.h.activate(t.plugin, g, &t.phases); err != nil {
+	if err := t.h.activate(t.plugin, g, &t.phases, t.told); err != nil {
 		return err
 	}
 	t.event.Event, t.event.Verdict = control.KindLoaded, control.Swapped
@@ -278,8 +280,8 @@ func (t *transaction) activate(g *generation) error {
 }
 
 // activate makes g live; nil stands for the built-ins. The caller holds the
-// queue.
-func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases) error {
+// queue, and closes told when it has recorded its event.
+func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, told <-chan struct{}) error {
 	start := time.Now()
 	if g != nil {
 		if err := h.check(p, g); err != nil {
@@ -297,7 +299,7 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases) e
 	}
 	phases.Switch = milliseconds(time.Since(start))
 	if old != nil {
-		h.retireInBackground(old)
+		h.retireInBackground(old, told)
 	}
 	return nil
 }

@@ -26,7 +26,9 @@ func (h *Host) Rollback(ctx context.Context, plugin string, to int) (control.Eve
 func (h *Host) rollback(ctx context.Context, plugin string, to int, caller *control.Caller) (control.Event, error) {
 	began := time.Now()
 	ev := control.Event{Plugin: plugin, Caller: caller, PhasesMS: &control.Phases{}}
-	err := h.rollBackTo(ctx, &ev, to)
+	told := make(chan struct{})
+	defer close(told)
+	err := h.rollBackTo(ctx, &ev, to, told)
 	ev.TotalMS = milliseconds(time.Since(began))
 	if err != nil {
 		e := asControlError(err)
@@ -37,7 +39,7 @@ func (h *Host) rollback(ctx context.Context, plugin string, to int, caller *cont
 	return h.record(ev), nil
 }
 
-func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int) error {
+func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <-chan struct{}) error {
 	release, err := h.acquire(ctx)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int) error 
 		ev.Event, ev.Verdict = control.KindUnchanged, control.Unchanged
 		return nil
 	}
-	if err := h.activate(p, g, ev.PhasesMS); err != nil {
+	if err := h.activate(p, g, ev.PhasesMS, told); err != nil {
 		return err
 	}
 	ev.Event, ev.Verdict = control.KindRolledBack, control.Swapped
