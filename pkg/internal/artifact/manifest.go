@@ -32,6 +32,7 @@ type Manifest struct {
 	Untyped    bool              `json:"untyped,omitempty"` // Symbols could not be read: hosts check after opening
 	Sources    []Source          `json:"sources,omitempty"`
 	Modules    map[string]string `json:"modules,omitempty"` // module path -> version
+	Patch      *Patch            `json:"patch,omitempty"`   // of an artifact that replaces functions
 	Tool       string            `json:"tool"`
 	Built      time.Time         `json:"built"` // SOURCE_DATE_EPOCH, where set
 }
