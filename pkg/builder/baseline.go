@@ -26,7 +26,8 @@ import (
 // baseline is the user's packages in a host, as they were.
 type baseline struct {
 	BuildID  string                     `json:"build_id"`
-	Packages map[string]baselinePackage `json:"packages"` // by import path
+	Assumed  bool                       `json:"assumed,omitempty"` // the sources as they were when the host was first seen
+	Packages map[string]baselinePackage `json:"packages"`          // by import path
 }
 
 type baselinePackage struct {

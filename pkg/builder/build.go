@@ -35,7 +35,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
 		return nil, err
 	}
 	defer unlock()
-	if a, err := b.stored(p); a != nil || err != nil {
+	if a, err := b.stored(p.Plugin.Name, p.Key); a != nil || err != nil {
 		return a, err
 	}
 	dir, cleanup, err := b.store.Temp(p.Plugin.Name)
@@ -80,9 +80,9 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
 	return a, nil
 }
 
-// stored gives the store's artifact for a plan, nil if it has none.
-func (b *Builder) stored(p *Plan) (*Artifact, error) {
-	entry, err := b.store.Lookup(p.Plugin.Name, p.Key)
+// stored gives the store's artifact of a name and key, nil if it has none.
+func (b *Builder) stored(name, key string) (*Artifact, error) {
+	entry, err := b.store.Lookup(name, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

@@ -91,10 +91,11 @@ type Builder struct {
 	closers   []func()
 
 	residentCompilers map[string]*compiler
-	unfit             map[string]string   // key -> why its artifact is not thin
-	profiles          map[string]*profile // by path: -pgo profiles
-	clock             uint64              // counts uses of residents
-	epochs            uint64              // counts graphs
+	patchCompilers    map[string]*patchCompiler // by build ID
+	unfit             map[string]string         // key -> why its artifact is not thin
+	profiles          map[string]*profile       // by path: -pgo profiles
+	clock             uint64                    // counts uses of residents
+	epochs            uint64                    // counts graphs
 }
 
 // Close removes what a resident builder keeps on disk. Builds must have ended.
@@ -102,7 +103,7 @@ type Builder struct {
 func (b *Builder) Close() error {
 	b.mu.Lock()
 	closers := b.closers
-	b.closers, b.residentCompilers = nil, map[string]*compiler{}
+	b.closers, b.residentCompilers, b.patchCompilers = nil, map[string]*compiler{}, map[string]*patchCompiler{}
 	b.mu.Unlock()
 	for _, c := range closers {
 		c()
@@ -179,7 +180,7 @@ func New(opts Options) (*Builder, error) {
 	return &Builder{
 		opts: opts, tool: tool, store: st, log: opts.Logger,
 		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, compilers: map[string]string{},
-		residentCompilers: map[string]*compiler{}, linkers: map[string]*hostLinker{}, unfit: map[string]string{},
+		residentCompilers: map[string]*compiler{}, patchCompilers: map[string]*patchCompiler{}, linkers: map[string]*hostLinker{}, unfit: map[string]string{},
 		residents: map[string]*resident{}, profiles: map[string]*profile{},
 	}, nil
 }

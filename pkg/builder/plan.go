@@ -105,13 +105,13 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 	}
 	p.Builtin = s.builtin(p)
 	var err error
-	p.Cached, err = s.b.stored(p)
+	p.Cached, err = s.b.stored(p.Plugin.Name, p.Key)
 	return p, err
 }
 
 // builtin reports whether the host's built-in is what the plan would build.
 func (s *scan) builtin(p *Plan) bool {
-	if s.baseline == nil || s.target.fp == nil {
+	if s.baseline == nil || s.baseline.Assumed || s.target.fp == nil {
 		return false
 	}
 	for _, u := range p.private {

@@ -60,7 +60,7 @@ func (c *compiler) record(ctx context.Context, r *run) (*compiledPackages, error
 		return nil, err
 	}
 	defer os.RemoveAll(filepath.Join(c.dir, workDir))
-	commands, err := c.commands()
+	commands, err := c.recording().commands(isThinPath)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +126,23 @@ func (c *command) settle(out *compiledPackages) {
 	c.imports = lasting
 }
 
+// recording is a directory that a go command wrote into with the recorder.
+type recording struct {
+	dir string
+	seq *int // of kept files
+}
+
+func (c *compiler) recording() *recording { return &recording{c.dir, &c.seq} }
+
+// isThinPath tells the packages that the compiler of thin artifacts compiles.
+func isThinPath(path string) bool {
+	return strings.HasSuffix(path, "/"+thinElement) || strings.HasSuffix(path, "/"+thinElement+"/main")
+}
+
 // commands reads what the recorder wrote: by import path, the commands of the
-// compiler.
-func (c *compiler) commands() (map[string]*command, error) {
-	dir := filepath.Join(c.dir, recordDir)
+// compiler for wanted packages.
+func (r *recording) commands(wanted func(path string) bool) (map[string]*command, error) {
+	dir := filepath.Join(r.dir, recordDir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -144,7 +157,7 @@ func (c *compiler) commands() (map[string]*command, error) {
 		if len(fields) < 3 || filepath.Base(fields[1]) != "compile" {
 			continue
 		}
-		if path, cmd := c.command(fields[0], fields[1:]); cmd != nil {
+		if path, cmd := r.command(fields[0], fields[1:]); cmd != nil && wanted(path) {
 			found[path] = cmd
 		}
 	}
@@ -152,10 +165,10 @@ func (c *compiler) commands() (map[string]*command, error) {
 }
 
 // command makes a command repeatable. It gives nil for one that is not: that of
-// a package with assembly, or one that names files that are gone by then.
-func (c *compiler) command(dir string, argv []string) (path string, cmd *command) {
+// a package with cgo, or one that names files that are gone by then.
+func (r *recording) command(dir string, argv []string) (path string, cmd *command) {
 	cmd = &command{dir: dir}
-	work := filepath.Join(c.dir, workDir)
+	work := filepath.Join(r.dir, workDir)
 	for i := 0; i < len(argv); i++ {
 		arg := argv[i]
 		value := func() string {
@@ -186,21 +199,24 @@ func (c *compiler) command(dir string, argv []string) (path string, cmd *command
 			cmd.argv = append(cmd.argv, arg, "")
 			i++
 			continue
-		case arg == "-embedcfg", strings.HasPrefix(arg, "-pgoprofile="):
+		case arg == "-asmhdr": // for the assembler
+			i++
+			continue
+		case arg == "-embedcfg", arg == "-symabis", strings.HasPrefix(arg, "-pgoprofile="):
 			file := value()
-			if arg != "-embedcfg" {
+			if strings.HasPrefix(arg, "-pgoprofile=") {
 				file = arg[len("-pgoprofile="):]
 			} else {
 				i++
 			}
-			kept, err := c.keep(file)
+			kept, err := r.keep(file)
 			if err != nil {
 				return "", nil
 			}
-			if arg == "-embedcfg" {
-				cmd.argv = append(cmd.argv, arg, kept)
-			} else {
+			if strings.HasPrefix(arg, "-pgoprofile=") {
 				cmd.argv = append(cmd.argv, "-pgoprofile="+kept)
+			} else {
+				cmd.argv = append(cmd.argv, arg, kept)
 			}
 			continue
 		case strings.Contains(arg, work) && !strings.HasPrefix(arg, "-trimpath="):
@@ -208,19 +224,19 @@ func (c *compiler) command(dir string, argv []string) (path string, cmd *command
 		}
 		cmd.argv = append(cmd.argv, arg)
 	}
-	if path == "" || cmd.imports == nil || !strings.HasSuffix(path, "/"+thinElement) && !strings.HasSuffix(path, "/"+thinElement+"/main") {
+	if path == "" || cmd.imports == nil {
 		return "", nil
 	}
 	return path, cmd
 }
 
 // keep copies a file of the go command's work directory.
-func (c *compiler) keep(file string) (string, error) {
+func (r *recording) keep(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	c.seq++
-	kept := filepath.Join(c.dir, fmt.Sprintf("k%d", c.seq))
+	*r.seq++
+	kept := filepath.Join(r.dir, fmt.Sprintf("k%d", *r.seq))
 	return kept, os.WriteFile(kept, data, 0o600)
 }

@@ -166,6 +166,9 @@ func (s *scan) hostChanges() ([]HostChange, error) {
 	if s.host == "" || s.target.fp == nil {
 		return nil, nil
 	}
+	if s.baseline == nil {
+		return nil, s.assumeBaseline()
+	}
 	var units []*source.Unit
 	for _, path := range s.hostOwn() {
 		u, err := s.unit(path)
@@ -173,11 +176,6 @@ func (s *scan) hostChanges() ([]HostChange, error) {
 			return nil, err
 		}
 		units = append(units, u)
-	}
-	if s.baseline == nil {
-		s.baseline = newBaseline(s.target.buildID(), units)
-		s.b.remember(s.baseline, false)
-		return nil, nil
 	}
 	var changes []HostChange
 	for _, u := range units {
@@ -193,6 +191,26 @@ func (s *scan) hostChanges() ([]HostChange, error) {
 		changes = append(changes, HostChange{ImportPath: m.What + " " + m.Host + " -> " + m.Artifact, Files: []string{s.modFile()}})
 	}
 	return changes, nil
+}
+
+// assumeBaseline takes the sources as they are for what the host was built
+// from, plugins that it has as built-ins included.
+func (s *scan) assumeBaseline() error {
+	var units []*source.Unit
+	for path := range s.graph.Reach(s.host, nil) {
+		if !source.Own(s.graph[path]) {
+			continue
+		}
+		u, err := s.unit(path)
+		if err != nil {
+			return err
+		}
+		units = append(units, u)
+	}
+	s.baseline = newBaseline(s.target.buildID(), units)
+	s.baseline.Assumed = true
+	s.b.remember(s.baseline, false)
+	return nil
 }
 
 func (s *scan) modFile() string {

@@ -145,8 +145,10 @@ func (r *run) thin(ctx context.Context) error {
 	in := &thin.Input{
 		Exports: compiled.exports, Old: thinElement, New: p.id.Element, PluginPath: p.PluginPath, Export: source.EntrySymbol,
 		HostHas: func(path string) bool { _, ok := p.host.Packages[path]; return ok },
-		ModInfo: r.modInfo(), BuildID: p.Key, Dir: r.dir, Out: r.out,
-		Compile: func(ctx context.Context, path string) (string, error) { return r.b.compileJoining(ctx, p, path) },
+		ModInfo: modInfo(p.host, p.deps, p.Plugin.ImportPath, p.PluginPath), BuildID: p.Key, Dir: r.dir, Out: r.out,
+		Compile: func(ctx context.Context, path string) (string, error) {
+			return r.b.compileForHost(ctx, p.settings, path)
+		},
 	}
 	for _, path := range compiled.order {
 		in.Private = append(in.Private, thin.Package{Path: path, File: compiled.files[path]})
@@ -168,24 +170,28 @@ type hostLinker struct {
 
 // linker gives the linker for a plan's host.
 func (b *Builder) linker(p *Plan) (*thin.Linker, error) {
+	return b.linkerFor(p.Host.Binary, p.host, p.settings, p.env)
+}
+
+// linkerFor gives the linker for a binary, one for as long as it is the same.
+func (b *Builder) linkerFor(binary string, host *abi.Fingerprint, st *settings, goEnv *gotool.Environment) (*thin.Linker, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l := b.linkers[p.Host.Binary]; l != nil && l.buildID == p.host.BuildID {
+	if l := b.linkers[binary]; l != nil && l.buildID == host.BuildID {
 		return l.Linker, nil
 	}
-	image, err := thin.OpenImage(p.Host.Binary)
+	image, err := thin.OpenImage(binary)
 	if err != nil {
 		return nil, err
 	}
-	if id := image.BuildID(); id != p.host.BuildID {
-		return nil, &ChangedError{File: p.Host.Binary}
+	if id := image.BuildID(); id != host.BuildID {
+		return nil, &ChangedError{File: binary}
 	}
-	env := b.tool.With(p.settings.env...).Env
 	l := thin.NewLinker(thin.Config{
-		Image: image, GoVersion: toolchain(p.env.GOVERSION), Env: env, CC: strings.Fields(p.env.CC), Race: p.settings.race,
-		ToolDir: filepath.Join(p.env.GOROOT, "pkg", "tool", p.env.GOOS+"_"+p.env.GOARCH),
+		Image: image, GoVersion: toolchain(goEnv.GOVERSION), Env: b.tool.With(st.env...).Env, CC: strings.Fields(goEnv.CC), Race: st.race,
+		ToolDir: filepath.Join(goEnv.GOROOT, "pkg", "tool", goEnv.GOOS+"_"+goEnv.GOARCH),
 	})
-	b.linkers[p.Host.Binary] = &hostLinker{Linker: l, buildID: p.host.BuildID}
+	b.linkers[binary] = &hostLinker{Linker: l, buildID: host.BuildID}
 	return l, nil
 }
 
@@ -280,15 +286,15 @@ func forThin(hostFlags string) string {
 	return strings.TrimSpace(gcflagsFor(hostFlags) + " -dynlink -linkshared")
 }
 
-// compileJoining compiles a package that the host lacks in part or as a whole,
+// compileForHost compiles a package that the host lacks in part or as a whole,
 // as the host would have had it.
-func (b *Builder) compileJoining(ctx context.Context, p *Plan, path string) (string, error) {
-	args := append([]string{"-export", "-buildvcs=false"}, p.settings.flags...)
+func (b *Builder) compileForHost(ctx context.Context, st *settings, path string) (string, error) {
+	args := append([]string{"-export", "-buildvcs=false"}, st.flags...)
 	args = append(args,
-		"-gcflags="+path+"="+forThin(p.settings.gcflags),
-		"-asmflags="+path+"="+forThin(p.settings.asmflags),
+		"-gcflags="+path+"="+forThin(st.gcflags),
+		"-asmflags="+path+"="+forThin(st.asmflags),
 	)
-	exports, err := b.tool.With(p.settings.env...).Exports(ctx, args, path)
+	exports, err := b.tool.With(st.env...).Exports(ctx, args, path)
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
@@ -346,13 +352,12 @@ func (r *run) trimNested(tree *source.Tree, path string) string {
 // modInfo is the build information that the go command would have put into the
 // artifact, in the linker's form (cmd/go/internal/modload/build.go, Go 1.26 and
 // 1.27: ModInfoData): debug/buildinfo finds it by the 16 bytes on either side.
-func (r *run) modInfo() string {
-	p := r.plan
-	info := debug.BuildInfo{Path: p.PluginPath, Main: debug.Module{Path: p.host.Main.Path, Version: p.host.Main.Version}}
+func modInfo(host *abi.Fingerprint, graph source.Graph, root, pluginPath string) string {
+	info := debug.BuildInfo{Path: pluginPath, Main: debug.Module{Path: host.Main.Path, Version: host.Main.Version}}
 	deps := map[string]*debug.Module{}
-	for path := range p.deps.Reach(p.Plugin.ImportPath, nil) {
-		m := p.deps[path].Module
-		if p.deps[path].Standard || m == nil || m.Main {
+	for path := range graph.Reach(root, nil) {
+		m := graph[path].Module
+		if graph[path].Standard || m == nil || m.Main {
 			continue
 		}
 		d := &debug.Module{Path: m.Path, Version: m.Version, Sum: m.Sum}
@@ -366,7 +371,7 @@ func (r *run) modInfo() string {
 		info.Deps = append(info.Deps, d)
 	}
 	sort.Slice(info.Deps, func(i, j int) bool { return info.Deps[i].Path < info.Deps[j].Path })
-	for key, v := range p.host.Settings {
+	for key, v := range host.Settings {
 		if !strings.HasPrefix(key, "vcs") && key != "-ldflags" {
 			info.Settings = append(info.Settings, debug.BuildSetting{Key: key, Value: v})
 		}

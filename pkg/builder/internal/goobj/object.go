@@ -165,9 +165,37 @@ func (o *Object) Symbol(r Ref) *Symbol {
 	return &table[i]
 }
 
+// Position gives the reference to s, a definition of o in Defs or NonPkgDefs.
+func (o *Object) Position(s *Symbol) (Ref, bool) {
+	for i := range o.Defs {
+		if &o.Defs[i] == s {
+			return Ref{Pkg: PkgSelf, Sym: uint32(i)}, true
+		}
+	}
+	for i := range o.NonPkgDefs {
+		if &o.NonPkgDefs[i] == s {
+			return Ref{Pkg: PkgNone, Sym: uint32(i)}, true
+		}
+	}
+	return Ref{}, false
+}
+
 // NamedRef gives the reference to the i-th symbol of NonPkgRefs.
 func (o *Object) NamedRef(i int) Ref {
 	return Ref{Pkg: PkgNone, Sym: uint32(len(o.NonPkgDefs) + i)}
+}
+
+// Keep adds a symbol that others can refer to by name, and that keeps
+// definitions of o in the program. types are those of the object's release.
+func (o *Object) Keep(name string, types Types, refs []Ref) {
+	s := Symbol{Name: name, ABI: ABI0, Type: KindNoPtrData, Size: 8, Align: 8, Data: make([]byte, 8)}
+	for _, r := range refs {
+		s.Relocs = append(s.Relocs, Reloc{Type: types.Keep, Sym: r})
+	}
+	// Defs is the one table that can grow: positions in NonPkgRefs count from
+	// the end of NonPkgDefs. The linker finds what is in it by name too
+	// (cmd/link/internal/loader/loader.go, Go 1.26 and 1.27: addSym).
+	o.Defs = append(o.Defs, s)
 }
 
 // GoVersion gives the release that wrote o by o's own account, such as

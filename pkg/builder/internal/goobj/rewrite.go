@@ -36,6 +36,14 @@ type Rewriter struct {
 	// kept.
 	External func(s *Symbol) bool
 
+	// Aside reports whether s, a definition of the object, is to stay beside
+	// somebody else's of the same name: references to it become references by
+	// name, as for External, which is asked first, and the definition keeps its
+	// name but becomes the object's own, so that nothing finds it by name. Who
+	// wants it in the program has to refer to it by position, from the object
+	// itself: see Object.Keep. nil means none.
+	Aside func(s *Symbol) bool
+
 	// Old is replaced with New everywhere, see Object.Replace. "" for none.
 	Old, New string
 }
@@ -111,12 +119,14 @@ func (p *pass) run() error {
 // finds, and notes that references to them change. The definitions keep their
 // positions: those of others count.
 func (p *pass) leaveOut(pkg uint32, table []Symbol) {
-	if p.External == nil {
-		return
-	}
+	is := func(decide func(*Symbol) bool, s *Symbol) bool { return decide != nil && decide(s) }
 	for i := range table {
 		s := &table[i]
-		if s.Name == "" || s.ABI == ABIStatic || !p.External(s) {
+		if s.Name == "" || s.ABI == ABIStatic {
+			continue
+		}
+		external := is(p.External, s)
+		if !external && !is(p.Aside, s) {
 			continue
 		}
 		p.converted[Ref{Pkg: pkg, Sym: uint32(i)}] = p.name(s.Name, s.ABI, s.Flag2&Flag2UsedInIface)
@@ -124,7 +134,11 @@ func (p *pass) leaveOut(pkg uint32, table []Symbol) {
 		// (cmd/link/internal/loader/loader.go, Go 1.26 and 1.27: addSym). A flag
 		// for linkname, whose bits differ by release, would make it check whether
 		// the name may be used.
-		s.Name = externalPrefix + s.Name
+		if external {
+			s.Name = externalPrefix + s.Name
+		} else {
+			s.Flag &^= FlagDupOK // one of several is of no use under a name of its own
+		}
 		s.ABI = ABIStatic
 		s.Flag2 = 0
 	}

@@ -35,10 +35,11 @@ type closure struct {
 	in      *Input
 	types   goobj.Types
 	private map[*goobj.Object]bool
-	owner   map[*goobj.Object]*unit     // of joined units
-	shared  map[nameABI]bool            // names that several objects may define
-	defined map[nameABI]bool            // by private units
-	units   map[string]*unit            // private and joined
+	owner   map[*goobj.Object]*unit // of joined units
+	shared  map[nameABI]bool        // names that several objects may define
+	defined map[nameABI]bool        // by private units
+	units   map[string]*unit        // private, patched and joined
+	patched []*patchedUnit
 	host    map[nameABI]symbol          // what is taken from the host
 	seen    map[*goobj.Symbol]bool      // of joined units
 	absent  map[string]map[nameABI]bool // names whose package has to join, by its path
@@ -66,6 +67,9 @@ func (c *closure) run(ctx context.Context, private []*unit) error {
 			}
 		}
 	}
+	if err := c.patch(); err != nil {
+		return err
+	}
 	for len(c.absent) > 0 {
 		wave := c.absent
 		c.absent = map[string]map[nameABI]bool{}
@@ -92,6 +96,39 @@ func (c *closure) run(ctx context.Context, private []*unit) error {
 		}
 	}
 	return nil
+}
+
+// patch follows the functions of the patched packages.
+func (c *closure) patch() error {
+	for _, u := range c.patched {
+		c.units[u.path] = u.unit
+		for _, o := range u.objects {
+			c.owner[o] = u.unit
+		}
+		for _, path := range u.imports() {
+			c.wantPackage(path)
+		}
+	}
+	for _, u := range c.patched {
+		for _, d := range u.seeds() {
+			if err := c.visit(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// own gives the definition of a function that a patched package has for itself
+// though the host has one of the name, or of its func value.
+func (c *closure) own(k nameABI) (definition, bool) {
+	function := strings.TrimSuffix(k.name, "·f")
+	for _, u := range c.patched {
+		if d, ok := u.defs[k]; ok && u.Own[function] && !u.external[k] {
+			return d, true
+		}
+	}
+	return definition{}, false
 }
 
 // wantPackage makes a package join that the host does not have at all: the
@@ -206,6 +243,9 @@ func (c *closure) need(k nameABI, path string, weak bool) error {
 	if _, ok := c.host[k]; ok || c.defined[k] {
 		return nil
 	}
+	if d, ok := c.own(k); ok {
+		return c.visit(d)
+	}
 	h, ok, err := c.l.hostSymbol(c.in, k)
 	switch {
 	case err != nil:
@@ -301,7 +341,7 @@ func (c *closure) find(u *unit, k nameABI) error {
 
 // join compiles packages for the artifact and adds them.
 func (c *closure) join(ctx context.Context, paths []string) error {
-	if n := len(c.units) - len(c.in.Private) + len(paths); n > maxPackages {
+	if n := len(c.units) - len(c.in.Private) - len(c.patched) + len(paths); n > maxPackages {
 		return unfit("it needs %d packages that the host lacks or has in part", n)
 	}
 	joining := make([]*joined, len(paths))

@@ -35,6 +35,13 @@ func (l *Linker) leave(in *Input, u *unit, types goobj.Types) error {
 			u.external[k] = true
 		}
 	}
+	u.keepOffsets(types, nil)
+	return nil
+}
+
+// keepOffsets makes stay what descriptors that stay refer to by offsets, except
+// for what has a place of its own beside the host's.
+func (u *unit) keepOffsets(types goobj.Types, except map[nameABI]bool) {
 	for k, d := range u.defs {
 		if u.external[k] || !strings.HasPrefix(k.name, "type:") {
 			continue
@@ -43,12 +50,11 @@ func (l *Linker) leave(in *Input, u *unit, types goobj.Types) error {
 			if r.Type != types.MethodOff && r.Type != types.AddrOff {
 				continue
 			}
-			if s := d.object.Symbol(r.Sym); s != nil {
+			if s := d.object.Symbol(r.Sym); s != nil && !except[nameABI{s.Name, s.ABI}] {
 				delete(u.external, nameABI{s.Name, s.ABI})
 			}
 		}
 	}
-	return nil
 }
 
 // ownType reports whether a symbol is a type descriptor that every object has

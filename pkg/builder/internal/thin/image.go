@@ -172,6 +172,23 @@ func (m *Image) symbol(name string, i uint32) symbol {
 	}
 }
 
+// Has reports whether the host has a symbol of a name, as objects spell it.
+func (m *Image) Has(name string) bool {
+	_, ok := m.find(mangle(name))
+	return ok
+}
+
+// Function gives the address and size of a function of the host, by the name
+// that objects have for it, and its code as it is in the file.
+func (m *Image) Function(name string) (addr uint64, code []byte, ok bool) {
+	s, ok := m.find(mangle(name))
+	if !ok || !s.function() {
+		return 0, nil, false
+	}
+	code, err := m.bytes(s.addr, s.size)
+	return s.addr, code, err == nil
+}
+
 // typeAt gives the type descriptor at an address.
 func (m *Image) typeAt(addr uint64) (symbol, bool) {
 	i, ok := m.types[addr]

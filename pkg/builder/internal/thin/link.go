@@ -26,6 +26,7 @@ type job struct {
 
 	config bytes.Buffer // importcfg of the linker
 	types  map[string]bool
+	alone  map[string]bool // what patched packages bring that no later artifact is to find
 }
 
 func (j *job) run(ctx context.Context) (*Result, error) {
@@ -47,8 +48,8 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{}
-	for path := range j.closure.units {
-		if !slices.ContainsFunc(j.in.Private, func(p Package) bool { return p.Path == path }) {
+	for path, u := range j.closure.units {
+		if j.joins(u) {
 			r.Joined = append(r.Joined, path)
 		}
 	}
@@ -80,11 +81,14 @@ func (j *job) archives(ctx context.Context) (main string, err error) {
 		}
 		return host(path)
 	}
-	j.types = map[string]bool{}
+	j.types, j.alone = map[string]bool{}, map[string]bool{}
 	for i, u := range j.units {
 		main = filepath.Join(j.in.Dir, fmt.Sprintf("p%d.a", i))
 		if i == len(j.units)-1 {
 			j.importJoined(u.objects[0])
+			if err := j.keepPatched(u); err != nil {
+				return "", err
+			}
 			u.archive.Members = append(u.archive.Members, goobj.Member{Name: "hotgo.o", Data: loader})
 		}
 		data, err := u.rewrite(w, j.closure.types, fingerprint, [8]byte{})
@@ -101,9 +105,14 @@ func (j *job) archives(ctx context.Context) (main string, err error) {
 			}
 		}
 	}
+	for _, u := range j.closure.patched {
+		if err := j.archivePatched(u); err != nil {
+			return "", err
+		}
+	}
 	n := 0
 	for _, path := range slices.Sorted(maps.Keys(j.closure.units)) {
-		if u := j.closure.units[path]; !slices.Contains(j.units, u) {
+		if j.joins(j.closure.units[path]) {
 			joined, err := j.l.joinedPackage(ctx, j.in, path)
 			if err != nil {
 				return "", err
@@ -119,12 +128,17 @@ func (j *job) archives(ctx context.Context) (main string, err error) {
 	return main, nil
 }
 
+// joins reports whether a unit is neither the plugin's own nor patched.
+func (j *job) joins(u *unit) bool {
+	return !slices.Contains(j.units, u) && !slices.ContainsFunc(j.closure.patched, func(p *patchedUnit) bool { return p.unit == u })
+}
+
 // importJoined makes the main package import every package that joins: the
 // linker loads what objects import, and a linkname needs no import.
 func (j *job) importJoined(main *goobj.Object) {
 	for _, path := range slices.Sorted(maps.Keys(j.closure.units)) {
 		has := func(imp goobj.Import) bool { return imp.Path == path }
-		if !slices.Contains(j.units, j.closure.units[path]) && !slices.ContainsFunc(main.Imports, has) {
+		if j.joins(j.closure.units[path]) && !slices.ContainsFunc(main.Imports, has) {
 			main.Imports = append(main.Imports, goobj.Import{Path: path})
 		}
 	}
@@ -156,7 +170,7 @@ func (j *job) stub() error {
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		if j.closure.units[path] != nil || path == "unsafe" || strings.Contains(path, j.in.New) {
+		if j.closure.units[path] != nil || path == "unsafe" || path == hostMain || strings.Contains(path, j.in.New) {
 			continue
 		}
 		hash := "go:link.pkghash." + path
@@ -276,6 +290,8 @@ func (j *job) hidden(name string) bool {
 	switch {
 	case strings.HasPrefix(name, "type:"):
 		return j.types[name]
+	case j.alone[name]:
+		return true
 	case name == "runtime.addmoduledata", name == "go:link.abihash."+stubName:
 		return true
 	case strings.HasPrefix(name, "go:link."), strings.HasPrefix(name, symname.Escape(j.in.PluginPath)+"."):

@@ -47,6 +47,9 @@ func NewLinker(cfg Config) *Linker {
 	return &Linker{cfg: cfg, exports: exports{known: map[string]*export{}}, joined: map[string]*joined{}, pushed: map[string]*pushed{}}
 }
 
+// Image is the host's binary as the linker sees it.
+func (l *Linker) Image() *Image { return l.cfg.Image }
+
 // Package is a compiled package of the plugin.
 type Package struct {
 	Path string // import path as compiled, with the constant identity
@@ -55,8 +58,11 @@ type Package struct {
 
 // Input is one link.
 type Input struct {
-	Private    []Package         // dependencies first; the last is the main package
-	Exports    map[string]string // import path -> archive of the host's build
+	Private    []Package          // dependencies first; the last is the main package
+	Patched    []Patched          // packages of the host with functions that the artifact replaces
+	Exports    map[string]string  // import path -> archive of the host's build
+	Compiled   map[string]string  // import path -> archive that the patched packages were compiled against in place of it
+	Hashes     map[string][8]byte // of packages in Compiled, as the host has them
 	HostHas    func(path string) bool
 	Old, New   string // the constant identity, and the one that replaces it
 	Export     string // the function of the main package that plugin.Lookup is to find
@@ -103,6 +109,11 @@ func (l *Linker) Link(ctx context.Context, in *Input) (*Result, error) {
 		private: map[*goobj.Object]bool{}, defined: map[nameABI]bool{}, owner: map[*goobj.Object]*unit{}, shared: map[nameABI]bool{}, units: map[string]*unit{},
 		host: map[nameABI]symbol{}, seen: map[*goobj.Symbol]bool{}, absent: map[string]map[nameABI]bool{},
 	}
+	patched, err := l.readPatched(in, types)
+	if err != nil {
+		return nil, err
+	}
+	c.patched = patched
 	if err := c.run(ctx, private); err != nil {
 		return nil, err
 	}
@@ -112,7 +123,11 @@ func (l *Linker) Link(ctx context.Context, in *Input) (*Result, error) {
 
 // definition names a symbol that is referred to by position.
 func (l *Linker) definition(in *Input, path string, i uint32) (goobj.Definition, error) {
-	if x := in.Exports[path]; x != "" {
+	x := in.Compiled[path]
+	if x == "" {
+		x = in.Exports[path]
+	}
+	if x != "" {
 		e, err := l.exports.read(path, x)
 		if err != nil {
 			return goobj.Definition{}, err
@@ -196,6 +211,9 @@ func (l *Linker) prepare(ctx context.Context, in *Input, types goobj.Types, path
 // fingerprints gives the hashes of packages as the host's build has them.
 func (l *Linker) fingerprints(in *Input) func(path string) ([8]byte, bool) {
 	return func(path string) ([8]byte, bool) {
+		if h, ok := in.Hashes[path]; ok {
+			return h, true
+		}
 		file := in.Exports[path]
 		if file == "" || strings.Contains(path, in.Old) {
 			return [8]byte{}, false

@@ -42,6 +42,9 @@ func shortHash(s string) string {
 	return base64.StdEncoding.EncodeToString(h[:6])
 }
 
+// Mangle gives the name under which a linked program has a symbol of an object.
+func Mangle(name string) string { return mangle(name) }
+
 // isDescriptor reports whether a symbol is a type's descriptor. What begins with
 // "type:." belongs to descriptors: names of fields, import paths, algorithms;
 // and "type:*" alone is where all of them begin.

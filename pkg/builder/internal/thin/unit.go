@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // unit is a package that is linked into the artifact.
@@ -15,7 +16,8 @@ type unit struct {
 	members []int           // their positions in the archive
 	defs    map[nameABI]definition
 
-	external map[nameABI]bool // of a joined unit: definitions that are left to the host
+	external map[nameABI]bool    // of a joined or patched unit: definitions that are left to the host
+	finish   func(*goobj.Object) // of a patched unit: what is done to its objects last
 }
 
 type nameABI struct {
@@ -61,6 +63,9 @@ func readUnit(path, file string) (*unit, error) {
 	}
 	return u, nil
 }
+
+// symbolPrefix begins the names of the unit's symbols.
+func (u *unit) symbolPrefix() string { return symname.Escape(u.path) + "." }
 
 // foreign reports whether the unit has objects of other compilers.
 func (u *unit) foreign() bool {
@@ -122,6 +127,9 @@ func (u *unit) rewrite(w *goobj.Rewriter, types goobj.Types, fingerprint func(pa
 			return nil, unfit("the object of %s: %w", u.path, err)
 		}
 		straighten(o, types)
+		if u.finish != nil {
+			u.finish(o)
+		}
 		out.Members[i].Data = o.Bytes()
 	}
 	return out.Bytes(), nil

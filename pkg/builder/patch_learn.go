@@ -1,0 +1,321 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
+	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
+	"github.com/hotgo/hotgo/pkg/builder/internal/source"
+	"github.com/hotgo/hotgo/pkg/builder/internal/thin"
+)
+
+// learn asks the go command about packages that are new to the compiler: how
+// they are compiled, and what the baseline's version of them was in the host's
+// own build, which is held against the host before it is trusted.
+func (j *patchCompile) learn(ctx context.Context, paths []string) error {
+	var wg sync.WaitGroup
+	var recorded, verified error
+	wg.Go(func() { recorded = j.record(ctx, paths) })
+	wg.Go(func() { verified = j.verify(ctx, paths) })
+	wg.Wait()
+	return cmpErr(recorded, verified)
+}
+
+// patchMain is the main package of every patch. It has nothing: what a patch
+// brings, the host finds by the manifest.
+func patchMain(race bool) []byte {
+	return source.Entry("main", "", race, nil, nil).File
+}
+
+// record has the go command compile packages as they are now and notes how.
+func (j *patchCompile) record(ctx context.Context, paths []string) error {
+	c, s := j.c, j.s
+	for _, d := range []string{recordDir, workDir} {
+		if err := os.RemoveAll(filepath.Join(c.dir, d)); err != nil {
+			return err
+		}
+		if err := os.Mkdir(filepath.Join(c.dir, d), 0o700); err != nil {
+			return err
+		}
+	}
+	defer os.RemoveAll(filepath.Join(c.dir, workDir))
+	script := filepath.Join(c.dir, "record.sh")
+	mainFile := filepath.Join(c.dir, "main.go")
+	main := s.host + "/" + thinElement
+	err := cmpErr(
+		os.WriteFile(script, []byte(recorder), 0o600),
+		os.WriteFile(mainFile, append(patchMain(s.settings.race), "\nfunc main() {}\n"...), 0o600),
+	)
+	if err != nil {
+		return err
+	}
+	overlay, err := j.overlay("overlay.json", map[string]string{filepath.Join(s.graph[s.host].Dir, thinElement, "main.go"): mainFile})
+	if err != nil {
+		return err
+	}
+	args := []string{"-export", "-deps", "-buildvcs=false", "-work", `-toolexec=/bin/sh "` + script + `"`, "-overlay=" + overlay}
+	args = append(args, s.settings.flags...)
+	fresh := " -D=" + unique() // see askGo
+	for _, path := range paths {
+		args = append(args, "-gcflags="+path+"="+forThin(s.settings.gcflags)+fresh, "-asmflags="+path+"="+forThin(s.settings.asmflags))
+	}
+	args = append(args, "-gcflags="+main+"="+forThin(s.settings.gcflags)+" -p="+main)
+	env := []string{"GOTMPDIR=" + filepath.Join(c.dir, workDir), "HOTGO_RECORD=" + filepath.Join(c.dir, recordDir)}
+	exports, err := j.b.tool.With(s.settings.env...).With(env...).Exports(ctx, args, append(slices.Clone(paths), main)...)
+	if err != nil {
+		return j.goError(err)
+	}
+	commands, err := (&recording{c.dir, &c.seq}).commands(func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		cmd := commands[s.compiledPath(path)]
+		if cmd == nil {
+			return errDrift(s.host, Mismatch{What: path, Artifact: "it is not clear how it is compiled", Rule: ruleThin})
+		}
+		c.packages[path] = &patchable{path: path, compiled: s.compiledPath(path), command: cmd}
+	}
+	for _, e := range exports {
+		switch {
+		case e.ImportPath == main:
+			c.main = e.File
+		case !slices.Contains(paths, e.ImportPath):
+			c.exports[newSide][e.ImportPath] = e.File
+		}
+	}
+	return nil
+}
+
+func (j *patchCompile) goError(err error) error {
+	text := err.Error()
+	return j.plan.compileError(j.b, text, err)
+}
+
+func (j *patchCompile) overlay(name string, replace map[string]string) (string, error) {
+	data, err := json.Marshal(struct{ Replace map[string]string }{replace})
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(j.c.dir, name)
+	return file, os.WriteFile(file, data, 0o600)
+}
+
+// verify has the go command compile the baseline of packages as the host has
+// them, and compares export data and code with the binary. Where the sources
+// were not the ones that the host was built from, that shows here.
+func (j *patchCompile) verify(ctx context.Context, paths []string) error {
+	s, c := j.s, j.c
+	replace := map[string]string{}
+	for i, path := range j.order {
+		was, ok := s.baseline.Packages[path]
+		if !ok || s.graph[path] == nil {
+			continue
+		}
+		u, err := s.unit(path)
+		if err != nil {
+			return err
+		}
+		if changed, reworded := s.changedFiles(u); len(changed) == 0 && !reworded {
+			continue
+		}
+		dir := filepath.Join(c.dir, "base", fmt.Sprint(i))
+		files := s.baseline.sources(u)
+		if err := layOut(dir, files); err != nil {
+			return err
+		}
+		for _, f := range files {
+			replace[filepath.Join(was.Dir, f.name)] = filepath.Join(dir, f.name)
+		}
+		for _, f := range sourcesOf(u) {
+			if _, ok := was.Files[f.name]; !ok {
+				replace[filepath.Join(was.Dir, f.name)] = "" // it is new
+			}
+		}
+	}
+	overlay, err := j.overlay("baseline.json", replace)
+	if err != nil {
+		return err
+	}
+	args := []string{"-export", "-deps", "-buildvcs=false", "-overlay=" + overlay}
+	args = append(args, s.settings.flags...)
+	if s.target.fp.Settings["-buildmode"] == "pie" {
+		args = append(args, "-buildmode=pie")
+	}
+	exports, err := j.b.tool.With(s.settings.env...).Exports(ctx, args, paths...)
+	if err != nil {
+		return errDrift(s.host, Mismatch{What: s.host, Artifact: "its sources as they were do not compile: " + firstLine(err.Error()), Rule: ruleDrift})
+	}
+	image, err := j.b.image(j.plan)
+	if err != nil {
+		return err
+	}
+	for _, e := range exports {
+		if !slices.Contains(paths, e.ImportPath) {
+			c.exports[oldSide][e.ImportPath] = e.File
+			continue
+		}
+		if err := j.held(image, e.ImportPath, e.File); err != nil {
+			return err
+		}
+		c.verified[e.ImportPath] = true
+	}
+	return nil
+}
+
+func firstLine(s string) string {
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return line
+		}
+	}
+	return s
+}
+
+// held holds a package of the host's own build against the host.
+func (j *patchCompile) held(image *thin.Image, path, archive string) error {
+	drift := func(what, host, now string) error {
+		return errDrift(j.s.host, Mismatch{What: what, Host: host, Artifact: now, Rule: ruleDrift})
+	}
+	hash, err := readFingerprint(archive)
+	if err != nil {
+		return err
+	}
+	want, ok := j.s.target.fp.Packages[j.s.compiledPath(path)]
+	if !ok {
+		want, ok = j.s.target.fp.Packages[path]
+	}
+	if ok && want != hash {
+		return drift("export data of "+path, want.String(), fmt.Sprintf("%x from the sources that it is taken to be built from", hash))
+	}
+	objects, err := readObjects(archive)
+	if err != nil {
+		return err
+	}
+	types, ok := goobj.RelocTypes(toolchain(j.s.env.GOVERSION))
+	if !ok {
+		return drift("object format", j.s.env.GOVERSION, "not known")
+	}
+	for _, o := range objects {
+		for _, table := range [][]goobj.Symbol{o.Defs, o.NonPkgDefs} {
+			for i := range table {
+				s := &table[i]
+				if !s.IsText() || s.ABI != goobj.ABIInternal || s.Flag&goobj.FlagDupOK != 0 {
+					continue
+				}
+				_, code, ok := image.Function(s.Name)
+				if ok && !sameCode(s, code, types) {
+					return drift(funcdiff.Short(s.Name), "its code in the binary", "other code from the sources that it is taken to be built from")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sameCode compares a compiled function with what a linker made of it: the same
+// bytes, except where it put addresses. Next to thread-local addresses and those
+// of a table of addresses, linkers also change instructions.
+func sameCode(s *goobj.Symbol, code []byte, types goobj.Types) bool {
+	if len(code) != len(s.Data) {
+		return false
+	}
+	own, host := bytes.Clone(s.Data), bytes.Clone(code)
+	for _, r := range s.Relocs {
+		from, to := int(r.Off), int(r.Off)+int(r.Size)
+		switch r.Type &^ goobj.RelocWeak {
+		case types.TLSLE, types.TLSIE, types.GOTPCRel:
+			from -= 3
+		}
+		if from = max(from, 0); to > len(own) || from > to {
+			return false
+		}
+		clear(own[from:to])
+		clear(host[from:to])
+	}
+	return bytes.Equal(own, host)
+}
+
+// readObjects parses the Go objects of an archive.
+func readObjects(archive string) ([]*goobj.Object, error) {
+	data, err := os.ReadFile(archive)
+	if err != nil {
+		return nil, err
+	}
+	a, err := goobj.ReadArchive(data)
+	if err != nil {
+		return nil, err
+	}
+	var objects []*goobj.Object
+	for _, i := range a.Objects() {
+		o, err := goobj.Parse(a.Members[i].Data)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, o)
+	}
+	return objects, nil
+}
+
+// read parses a version for comparison.
+func (j *patchCompile) read(p *patchable, v *compiledVersion, sd side, files []goSource, output string) error {
+	objects, err := readObjects(v.archive)
+	if err != nil {
+		return err
+	}
+	var sources []funcdiff.Source
+	for _, f := range files {
+		sources = append(sources, funcdiff.Source{Name: f.name, Data: f.data})
+	}
+	declared, err := funcdiff.Declare(p.compiled, sources)
+	if err != nil {
+		return err
+	}
+	v.build = &funcdiff.Build{
+		Objects: objects, Declared: declared, Leaks: declared.ParseLeaks(output),
+		Indexed: func(path string, i uint32) (goobj.Definition, error) {
+			file := v.against[path]
+			if file == "" {
+				file = j.c.exports[sd][path]
+			}
+			defs, err := j.c.definitions(file)
+			if err != nil || int(i) >= len(defs) {
+				return goobj.Definition{}, fmt.Errorf("symbol %d of %s is not in its export data: %w", i, path, err)
+			}
+			return defs[i], nil
+		},
+	}
+	return nil
+}
+
+// definitions reads what positions in an archive are called, once.
+func (c *patchCompiler) definitions(file string) ([]goobj.Definition, error) {
+	if defs, ok := c.names[file]; ok {
+		return defs, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	a, err := goobj.ReadArchive(data)
+	if err != nil {
+		return nil, err
+	}
+	compiled := a.Compiled()
+	if compiled == nil {
+		return nil, fmt.Errorf("%s has no Go object", file)
+	}
+	defs, err := goobj.Definitions(compiled)
+	if err == nil {
+		c.names[file] = defs
+	}
+	return defs, err
+}
