@@ -33,6 +33,7 @@ type Options struct {
 	Salt    string            // goes into every key: a new value gives the same sources a new identity
 	Env     []string          // of the go command; nil is os.Environ()
 	Tool    string            // hotgo's own version, for the manifest
+	Base    string            // git revision that the host was built from; "" is what hotgo knows or assumes
 	Logger  *slog.Logger      // nil is silent
 
 	// Resident is for a builder that lives through many edits: it keeps the
@@ -85,6 +86,7 @@ type Builder struct {
 	mu        sync.Mutex
 	hosts     map[string]*hostFile // by path: what a binary said, while it is the same file
 	baselines map[string]*baseline // by build id: what hosts were built from
+	based     map[string]*baseline // by build id: the same as Options.Base has it
 	compilers map[string]string    // C compiler -> its first line of --version
 	residents map[string]*resident // by question.key
 	linkers   map[string]*hostLinker
@@ -179,7 +181,7 @@ func New(opts Options) (*Builder, error) {
 	}
 	return &Builder{
 		opts: opts, tool: tool, store: st, log: opts.Logger,
-		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, compilers: map[string]string{},
+		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, based: map[string]*baseline{}, compilers: map[string]string{},
 		residentCompilers: map[string]*compiler{}, patchCompilers: map[string]*patchCompiler{}, linkers: map[string]*hostLinker{}, unfit: map[string]string{},
 		residents: map[string]*resident{}, profiles: map[string]*profile{},
 	}, nil

@@ -107,7 +107,10 @@ func (b *Builder) scan(ctx context.Context, host Host, plugins []Plugin) (s *sca
 	s.graph = s.resident.graph
 	s.known = s.resident.derive(t.fp)
 	s.host = s.known.host(func() string { return t.mainPackage(b.opts.WorkDir, s.resident.pkgs) })
-	s.baseline = b.baselineOf(t.buildID())
+	if s.baseline, err = b.baseline(ctx, s); err != nil {
+		leave()
+		return nil, nil, err
+	}
 	return s, leave, nil
 }
 

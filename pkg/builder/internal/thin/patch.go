@@ -130,8 +130,9 @@ func (j *job) archivePatched(u *patchedUnit) error {
 			j.alone[mangle(k.name)] = true
 		}
 	}
+	j.alone[u.keeper()] = true
 	host := j.l.fingerprints(j.in)
-	own := [8]byte{}
+	own := [8]byte{1} // of the host's main package nobody compares it, but with that of the patch before
 	if f, ok := host(u.path); ok {
 		own = f // the runtime compares it with the host's
 	}

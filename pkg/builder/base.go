@@ -1,0 +1,90 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
+	"github.com/hotgo/hotgo/pkg/builder/internal/revision"
+	"github.com/hotgo/hotgo/pkg/builder/internal/source"
+)
+
+// baseline gives what the scan's host was built from, nil where nothing is
+// known: what Options.Base names, what BuildHost wrote down, or what an earlier
+// snapshot took it for.
+func (b *Builder) baseline(ctx context.Context, s *scan) (*baseline, error) {
+	id := s.target.buildID()
+	if b.opts.Base == "" || id == "" {
+		return b.baselineOf(id), nil
+	}
+	b.mu.Lock()
+	bl := b.based[id]
+	b.mu.Unlock()
+	if bl != nil {
+		return bl, nil
+	}
+	bl, err := b.baselineAt(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	b.based[id] = bl
+	b.mu.Unlock()
+	return bl, nil
+}
+
+// baselineAt reads the user's packages as they were in revision Options.Base.
+// Nothing is taken for granted: a patch compares with the binary (patch_learn.go).
+func (b *Builder) baselineAt(ctx context.Context, s *scan) (*baseline, error) {
+	dir, cleanup, err := b.store.Temp("base")
+	if err != nil {
+		return nil, err
+	}
+	defer cleanup()
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
+	into := filepath.Join(dir, "tree")
+	if err := os.Mkdir(into, 0o700); err != nil {
+		return nil, err
+	}
+	tree, err := revision.Extract(ctx, b.opts.WorkDir, b.opts.Base, into)
+	if err != nil {
+		return nil, err
+	}
+	rel, err := filepath.Rel(tree.Top, b.opts.WorkDir)
+	if err != nil {
+		return nil, err
+	}
+	then := func(path string) string { return strings.Replace(path, tree.Top, tree.Dir, 1) }
+	tool, err := gotool.New(filepath.Join(tree.Dir, rel), b.tool.Env)
+	if err != nil {
+		return nil, err
+	}
+	pattern := s.target.pattern
+	if filepath.IsAbs(pattern) {
+		pattern = then(pattern)
+	}
+	pkgs, err := tool.With(s.settings.env...).List(ctx, append([]string{"-deps"}, s.settings.list...), relative(tool.Dir, pattern))
+	if err != nil {
+		return nil, goError(fmt.Sprintf("%s at %s", s.target.pattern, b.opts.Base), err)
+	}
+	var units []*source.Unit
+	for _, p := range pkgs {
+		if !source.Own(p) || !strings.HasPrefix(p.Dir, tree.Dir) {
+			continue
+		}
+		u, err := source.Read(p)
+		if err != nil {
+			return nil, fmt.Errorf("read the sources of %s at %s: %w", p.ImportPath, b.opts.Base, err)
+		}
+		moved := *p
+		moved.Dir = strings.Replace(p.Dir, tree.Dir, tree.Top, 1)
+		u.Package = &moved
+		units = append(units, u)
+	}
+	return newBaseline(s.target.buildID(), units), nil
+}
