@@ -75,15 +75,11 @@ func (b *Builder) BuildPatch(ctx context.Context, p *PatchPlan) (*Artifact, erro
 		return nil, err
 	}
 	linked := time.Since(start)
-	m, err := r.manifest()
-	if err != nil {
+	if err := r.describe(); err != nil {
 		return nil, err
 	}
 	if path, changed := source.Changed(p.read); changed {
 		return nil, &ChangedError{File: path}
-	}
-	if err := artifact.Append(r.out, *m); err != nil {
-		return nil, fmt.Errorf("add the manifest: %w", err)
 	}
 	entry, err := b.store.Publish(ctx, p.artifactName(), p.Key, r.out)
 	if err != nil {
@@ -155,6 +151,18 @@ func (r *patchLink) link(ctx context.Context) error {
 		return err
 	}
 	r.joined = res.Joined
+	return nil
+}
+
+// describe gives what was linked its manifest.
+func (r *patchLink) describe() error {
+	m, err := r.manifest()
+	if err != nil {
+		return err
+	}
+	if err := artifact.Append(r.out, *m); err != nil {
+		return fmt.Errorf("add the manifest: %w", err)
+	}
 	return nil
 }
 

@@ -281,19 +281,30 @@ func (j *patchCompile) read(p *patchable, v *compiledVersion, sd side, files []g
 	}
 	v.build = &funcdiff.Build{
 		Objects: objects, Declared: declared, Leaks: declared.ParseLeaks(output),
-		Indexed: func(path string, i uint32) (goobj.Definition, error) {
-			file := v.against[path]
-			if file == "" {
-				file = j.c.exports[sd][path]
-			}
-			defs, err := j.c.definitions(file)
-			if err != nil || int(i) >= len(defs) {
-				return goobj.Definition{}, fmt.Errorf("symbol %d of %s is not in its export data: %w", i, path, err)
-			}
-			return defs[i], nil
-		},
+		Indexed: j.c.indexed(v.against, j.c.exports[sd]),
 	}
 	return nil
+}
+
+// indexed names what objects refer to by position; the first of the maps that
+// knows a package's archive counts.
+func (c *patchCompiler) indexed(archives ...map[string]string) func(path string, i uint32) (goobj.Definition, error) {
+	return func(path string, i uint32) (goobj.Definition, error) {
+		file := ""
+		for _, m := range archives {
+			if file == "" {
+				file = m[path]
+			}
+		}
+		defs, err := c.definitions(file)
+		if err == nil && int(i) >= len(defs) {
+			err = fmt.Errorf("it has %d", len(defs))
+		}
+		if err != nil {
+			return goobj.Definition{}, fmt.Errorf("symbol %d of %s is not in its export data: %w", i, path, err)
+		}
+		return defs[i], nil
+	}
 }
 
 // definitions reads what positions in an archive are called, once.

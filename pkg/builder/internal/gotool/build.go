@@ -118,3 +118,11 @@ func LinkedArchives(workDir string) map[string]string {
 	}
 	return archives
 }
+
+// Test runs `go test` with args and gives everything that it printed. Where it
+// fails the error is an *[ExitError].
+func (t *Tool) Test(ctx context.Context, args ...string) (output string, err error) {
+	var out bytes.Buffer
+	err = t.stream(ctx, &out, &out, append([]string{"test"}, args...)...)
+	return out.String(), err
+}
