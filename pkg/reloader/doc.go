@@ -50,9 +50,28 @@
 // was opened before makes that generation live again under its old number.
 // Generation 0 is the built-in.
 //
+// # Patches
+//
+// A patch is an artifact that replaces functions of code which runs already:
+// of the host itself, main included, or of a plugin's generation. The host needs
+// no handle for it; importing this package is enough. All functions of a patch
+// are replaced at once, while the process stands still for some ten microseconds.
+// Variables keep their values. A call that has begun ends on the code it began
+// with; events and status name goroutines that are inside of such functions.
+//
+// A patch is a generation as others are, of the plugin or, for the host, of one
+// that has the name of its main package and whose generation 0 is the code that
+// it was built with. One patch is in force for each base: the next takes its
+// place, and a rollback brings back any earlier one, or the original bytes. Close
+// leaves the code as it is.
+//
+// A patch of a plugin goes by the hooks of the generation that it patches.
+// Nothing is started or stopped; HotHealth is asked afterwards, and an error
+// switches back.
+//
 // # Platforms
 //
-// Linux with cgo loads plugins. Elsewhere New, Bind and Get work, so that the
-// same program runs with its built-ins, and Load gives an error with the code
-// "unsupported".
+// Linux with cgo loads plugins; on amd64, with Go 1.26 and 1.27, it takes patches
+// as well. Elsewhere New, Bind and Get work, so that the same program runs with
+// its built-ins, and Load gives an error with the code "unsupported".
 package reloader

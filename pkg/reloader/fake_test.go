@@ -30,11 +30,13 @@ type fakeProcess struct {
 	paths   map[string]bool
 	records []string
 	misfit  map[string][]abi.Mismatch
+	code    *fakeCode
 }
 
 func newFakeProcess(t *testing.T) *fakeProcess {
 	return &fakeProcess{
 		t: t, init: map[string]func() (map[string]any, error){}, paths: map[string]bool{}, misfit: map[string][]abi.Mismatch{},
+		code: newFakeCode(),
 	}
 }
 
@@ -44,7 +46,7 @@ func (f *fakeProcess) platform() *platform {
 		support: func() error { return nil },
 		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
-		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record,
+		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(),
 	}
 }
 
@@ -57,10 +59,15 @@ func (f *fakeProcess) inspect(r io.ReaderAt, size int64) (*inspection, error) {
 	if m.Tool == "another plugin" {
 		path = m.PluginPath
 	}
-	return &inspection{manifest: m, print: &abi.Fingerprint{
+	in := &inspection{manifest: m, print: &abi.Fingerprint{
 		Kind: abi.Plugin, PluginPath: path, GoVersion: m.GoVersion, Machine: m.GOARCH,
 		Symbols: map[string]abi.SymbolKind{goplugin.Entry: abi.Func},
-	}}, nil
+	}}
+	for _, name := range m.Joined { // what a fake artifact refers to
+		in.refers = append(in.refers, nameHash(name))
+	}
+	slices.Sort(in.refers)
+	return in, nil
 }
 
 func (f *fakeProcess) judge(in *inspection) ([]abi.Mismatch, error) {

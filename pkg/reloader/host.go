@@ -44,6 +44,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	plugins map[string]*pluginState
+	bases   map[string]*patchBase // what was patched, by key; "" is the host itself
 }
 
 // New starts a host: it opens the journal, if there is a Dir, and listens on
@@ -61,6 +62,7 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	h := &Host{
 		opts: opts, started: time.Now(), platform: p,
 		queue: make(chan struct{}, 1), plugins: map[string]*pluginState{},
+		bases: map[string]*patchBase{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.api = newAPI(h)
@@ -98,7 +100,8 @@ func (h *Host) History() []control.Event { return h.journal.All() }
 
 // Close refuses further loads, waits for the one under way, closes the socket
 // and removes it, ends the contexts of HotStart and runs HotStop of every live
-// generation. Handles keep working, on the generations that were live last.
+// generation. Handles keep working, on the generations that were live last, and
+// patches stay in force.
 // It may be called more than once.
 func (h *Host) Close() error {
 	h.closeOnce.Do(func() { h.closeErr = h.close() })
@@ -114,7 +117,7 @@ func (h *Host) close() error {
 	}
 	h.mu.Lock()
 	for _, p := range h.plugins {
-		if g := p.generation(p.live.Load().generation); g != nil {
+		if g := p.serving().root(); g != nil {
 			h.background.Go(func() {
 				if err := h.stop(g); err != nil {
 					h.logPanic(err)

@@ -15,8 +15,8 @@ import (
 )
 
 // Load makes the artifact in a file live, as POST /v1/load does, and gives the
-// event that tells how: the verdict is swapped, or unchanged where the same
-// version is live already. The file may be changed or removed afterwards.
+// event that tells how: the verdict is swapped, or patched where the artifact is
+// a patch, or unchanged where the same version is live already. The file may be changed or removed afterwards.
 //
 // ctx bounds the copying, the wait for other loads and the preflight. From
 // then on a load runs to its end, within the limits of Options: half a load
@@ -73,6 +73,7 @@ type transaction struct {
 	event  control.Event // grows with what is known
 	phases control.Phases
 	told   chan struct{} // closed when the event is recorded
+	base   *patchBase    // of a patch that was not opened before
 }
 
 // load runs a transaction and records how it ended.
@@ -203,7 +204,10 @@ func (t *transaction) open() (*generation, error) {
 	how := howItOpened(err)
 	mapped := h.platform.record(t.in, g.path, by, how)
 	if how == opened {
-		g.symbols, err = collect(h, entry)
+		g.bias = h.platform.patches.loaded(t.in, entry)
+		if g.symbols, err = collect(h, entry); err == nil && t.base != nil {
+			err = t.becomePatch(g)
+		}
 	}
 	if err != nil {
 		err = t.openError(err, how)
@@ -213,9 +217,13 @@ func (t *transaction) open() (*generation, error) {
 		t.file.discard() // what is mapped stays mapped; after a crash nothing is left
 	}
 	if mapped {
+		h.platform.patches.ledger.enter(t.in, by)
 		h.mu.Lock()
 		t.plugin = h.plugin(g.plugin)
 		t.plugin.gens = append(t.plugin.gens, g)
+		if t.base != nil {
+			t.enterPatch(g)
+		}
 		h.mu.Unlock()
 		t.mapped, t.event.Generation = true, g.number
 	}
@@ -263,6 +271,10 @@ func (t *transaction) openError(err error, how outcome) error {
 			e.Next = fmt.Sprintf("set TMPDIR or Options.Dir to a directory that is not mounted noexec (%s is)", filepath.Dir(t.file.path))
 		}
 	default:
+		var ce *control.Error
+		if errors.As(err, &ce) {
+			return ce
+		}
 		e.Message = t.plugin.name + " was opened, but does not give its symbols"
 	}
 	return e
@@ -272,89 +284,13 @@ func (t *transaction) openError(err error, how outcome) error {
 // live.
 func (t *transaction) activate(g *generation) error {
 	t.event.Generation = g.number
-	if err := t.h.activate(t.plugin, g, &t.phases, t.told); err != nil {
+	change, err := t.h.activate(t.plugin, g, &t.phases, t.told)
+	if err != nil {
 		return err
 	}
-	t.event.Event, t.event.Verdict = control.KindLoaded, control.Swapped
+	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
+	t.h.tellPatch(&t.event, change)
 	return nil
-}
-
-// activate makes g live; nil stands for the built-ins. The caller holds the
-// queue, and closes told when it has recorded its event.
-func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, told <-chan struct{}) error {
-	start := time.Now()
-	if g != nil {
-		if err := h.check(p, g); err != nil {
-			return h.fail(g, err)
-		}
-		if err := h.start(g); err != nil {
-			return h.fail(g, err)
-		}
-	}
-	phases.Health = milliseconds(time.Since(start))
-	start = time.Now()
-	old, err := h.commit(p, g)
-	if err != nil {
-		return h.fail(g, errors.Join(err, h.stop(g)))
-	}
-	phases.Switch = milliseconds(time.Since(start))
-	if old != nil {
-		h.retireInBackground(old, told)
-	}
-	return nil
-}
-
-// check holds a generation's symbols against everything the host expects.
-func (h *Host) check(p *pluginState, g *generation) error {
-	if err := checkHooks(g.symbols); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := p.table(g)
-	return err
-}
-
-// commit is the switch: one store moves every handle of the plugin. The
-// handles are resolved once more under the lock, since a Bind may have come
-// after the check. It gives the end of the generation that served, which is
-// the caller's to finish; nil after the built-in.
-func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ctx.Err() != nil {
-		return nil, errClosed()
-	}
-	t, err := p.table(g)
-	if err != nil {
-		return nil, err
-	}
-	before := p.generation(p.live.Load().generation)
-	p.live.Store(t)
-	if before != nil {
-		before.state = control.StateRetired
-		old = before.end()
-	}
-	if g != nil {
-		g.state, g.reason = control.StateLive, ""
-	}
-	return old, nil
-}
-
-// fail says why g did not become live. A generation that was good before stays
-// "retired": it may be tried again.
-func (h *Host) fail(g *generation, err error) error {
-	var ce *control.Error
-	if !errors.As(err, &ce) {
-		h.logPanic(err)
-		ce = refusal(err)
-	}
-	if g != nil {
-		h.mu.Lock()
-		g.reason = shortText(ce.Error())
-		h.mu.Unlock()
-	}
-	return ce
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

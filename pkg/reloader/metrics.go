@@ -8,14 +8,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// metrics counts how loads ended.
+// metrics counts how loads ended, and has how long the last patch took.
 type metrics struct {
 	mu    sync.Mutex
 	loads map[loadLabels]int64
+	pause time.Duration // of the last patch
 }
 
 type loadLabels struct {
@@ -39,6 +41,12 @@ func (m *metrics) count(plugin string, verdict control.Verdict) {
 	m.loads[labels]++
 }
 
+func (m *metrics) paused(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pause = d
+}
+
 // writeMetrics writes the Prometheus text format, version 0.0.4.
 func (h *Host) writeMetrics(w io.Writer) error {
 	var b strings.Builder
@@ -48,7 +56,7 @@ func (h *Host) writeMetrics(w io.Writer) error {
 	}
 	family("hotgo_loads_total", "counter", "Loads that ended, by verdict.")
 	h.metrics.mu.Lock()
-	loads := maps.Clone(h.metrics.loads)
+	loads, pause := maps.Clone(h.metrics.loads), h.metrics.pause
 	h.metrics.mu.Unlock()
 	for _, l := range slices.SortedFunc(maps.Keys(loads), func(a, b loadLabels) int {
 		return cmp.Or(cmp.Compare(a.plugin, b.plugin), cmp.Compare(a.verdict, b.verdict))
@@ -69,6 +77,10 @@ func (h *Host) writeMetrics(w io.Writer) error {
 	fmt.Fprintf(&b, "hotgo_resident_bytes %d\n", s.Memory.ResidentBytes)
 	family("hotgo_stuck_goroutines", "gauge", "Initialisers and hooks that never returned.")
 	fmt.Fprintf(&b, "hotgo_stuck_goroutines %d\n", s.Stuck)
+	if pause != 0 {
+		family("hotgo_patch_pause_seconds", "gauge", "How long the process stood still for the last patch.")
+		fmt.Fprintf(&b, "hotgo_patch_pause_seconds %g\n", pause.Seconds())
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
 )
@@ -21,6 +23,8 @@ type inspection struct {
 	digest   string
 	print    *abi.Fingerprint
 	itabs    []string // names of its interface tables, where they matter
+	entry    uint64   // where the file has its entry, goplugin.Entry
+	refers   []uint64 // nameHash of what it refers to and others define, sorted
 }
 
 // outcome is how opening an artifact ended.
@@ -47,8 +51,9 @@ type platform struct {
 	hide func(path string) (hidden, error)
 	open func(path string) (goplugin.Symbols, error)
 	// record enters a load in the ledger and reports whether its code is mapped.
-	record func(in *inspection, path, by string, how outcome) (mapped bool)
-	host   func() (*abi.Fingerprint, error)
+	record  func(in *inspection, path, by string, how outcome) (mapped bool)
+	host    func() (*abi.Fingerprint, error)
+	patches *patching
 }
 
 // process is the ledger of this process: what its executable is, and what was
@@ -71,7 +76,7 @@ func newProcess() *platform {
 		p.ledger.CPU = abi.CPULevel(string(cpuinfo))
 	}
 	return &platform{
-		lock: &p.loading, support: supported, inspect: inspect,
+		lock: &p.loading, support: supported, inspect: inspect, patches: newPatching(),
 		judge: p.judge, hide: p.itabs.hide, open: goplugin.Open, record: p.record, host: p.host,
 	}
 }
@@ -128,7 +133,23 @@ func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &inspection{manifest: m, digest: digest, print: fp}, nil
+	in := &inspection{manifest: m, digest: digest, print: fp}
+	return in, in.readNames(f, size)
+}
+
+// readNames reads from the symbols where the entry is, and what others define.
+func (in *inspection) readNames(f io.ReaderAt, size int64) error {
+	entry := symname.Escape(in.print.PluginPath) + "." + goplugin.Entry
+	err := abi.EachDynamicSymbol(f, size, func(s abi.DynamicSymbol) {
+		switch {
+		case !s.Defined:
+			in.refers = append(in.refers, nameHash(string(s.Name)))
+		case string(s.Name) == entry:
+			in.entry = s.Value
+		}
+	})
+	slices.Sort(in.refers)
+	return err
 }
 
 func (p *process) judge(in *inspection) ([]abi.Mismatch, error) {

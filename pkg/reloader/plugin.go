@@ -15,6 +15,7 @@ import (
 // read with either.
 type pluginState struct {
 	name  string
+	self  bool // it stands for the host: its generations are patches of it
 	live  atomic.Pointer[table]
 	binds []*binding    // by slot
 	gens  []*generation // number n is at n-1
@@ -38,11 +39,14 @@ type generation struct {
 	path     string // the file it was mapped from, which may be unlinked
 	loaded   time.Time
 	symbols  map[string]any // nil: its initialisers failed, it can never run
+	bias     uintptr        // how far its code is from where its file has it
+	on       *patchBase     // of a patch: what it replaces functions of; else nil
+	replaces []string       // of a patch: the functions, as events have them
 
 	// Guarded by Host.mu.
 	state  control.State
 	reason string             // why it failed, the last time it was tried
-	retire context.CancelFunc // ends HotStart's context; nil where it does not run
+	retire context.CancelFunc // ends HotStart's context; nil where it does not run, and for patches
 	idle   chan struct{}      // closed while no HotStop of it runs
 }
 
@@ -82,7 +86,7 @@ func (h *Host) addSlot(plugin string, b *binding) (p *pluginState, slot, generat
 	p = h.plugin(plugin)
 	now := p.live.Load()
 	value := b.builtin
-	if g := p.generation(now.generation); g != nil {
+	if g := p.serving(); g != nil && !p.self {
 		var v any
 		if v, err = b.value(g.symbols); err == nil {
 			value = v
@@ -103,6 +107,9 @@ func (p *pluginState) generation(n int) *generation {
 	return p.gens[n-1]
 }
 
+// serving gives the live generation, nil where the built-in serves.
+func (p *pluginState) serving() *generation { return p.generation(p.live.Load().generation) }
+
 // find gives the generation that was made from the same bytes or the same
 // build inputs, which amount to the same code under the same identity.
 func (p *pluginState) find(digest, key string) *generation {
@@ -117,7 +124,10 @@ func (p *pluginState) find(digest, key string) *generation {
 // table resolves all handles in g (nil: the built-ins).
 func (p *pluginState) table(g *generation) (*table, error) {
 	t := &table{values: make([]any, len(p.binds))}
-	if g == nil {
+	if p.self && g != nil {
+		t.generation = g.number
+	}
+	if p.self || g == nil { // patches of the host have nothing to be bound
 		for slot, b := range p.binds {
 			t.values[slot] = b.builtin
 		}

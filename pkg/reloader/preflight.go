@@ -40,10 +40,19 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 		// Neither bound nor loaded; it is entered when something is mapped.
 		t.plugin = newPlugin(m.Plugin)
 	}
+	if m.Patch != nil {
+		if err := soundPatch(m.Patch); err != nil {
+			return nil, err
+		}
+		t.event.Functions = shownNames(shortNames(m.Patch))
+	}
 	if g := t.plugin.find(t.file.digest, m.Key); g != nil {
 		return t.reuse(g)
 	}
 	if err := t.linkedForUs(); err != nil {
+		return nil, err
+	}
+	if err := t.meets(); err != nil {
 		return nil, err
 	}
 	// What fits is asked before whether the types do: where the toolchain
@@ -54,6 +63,9 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	}
 	if len(found) > 0 {
 		return nil, t.incompatible(found)
+	}
+	if m.Patch != nil {
+		return nil, nil // what its base exports stays as it is
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

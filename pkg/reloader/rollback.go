@@ -13,7 +13,7 @@ import (
 const Previous = -1
 
 // Rollback makes a generation that was opened before live again; 0 is the
-// built-in. Nothing is loaded. Its HotStart and HotHealth run first and may
+// built-in, and for the host itself the code that it was built with. Nothing is loaded. Its HotStart and HotHealth run first and may
 // refuse, then comes the switch, then HotStop of the generation that served.
 // ctx bounds the wait for a load that is under way.
 //
@@ -51,15 +51,18 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 	}
 	if g != nil {
 		ev.Generation, ev.Key, ev.Digest, ev.Link = g.number, g.manifest.Key, g.digest, g.manifest.Link
+		ev.Functions = shownNames(g.replaces)
 	}
 	if ev.Generation == p.live.Load().generation {
 		ev.Event, ev.Verdict = control.KindUnchanged, control.Unchanged
 		return nil
 	}
-	if err := h.activate(p, g, ev.PhasesMS, told); err != nil {
+	change, err := h.activate(p, g, ev.PhasesMS, told)
+	if err != nil {
 		return err
 	}
-	ev.Event, ev.Verdict = control.KindRolledBack, control.Swapped
+	ev.Event, ev.Verdict = control.KindRolledBack, change.verdict()
+	h.tellPatch(ev, change)
 	return nil
 }
 

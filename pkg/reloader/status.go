@@ -13,7 +13,8 @@ import (
 )
 
 // Status tells what this host is and what it runs. It is cheap while nothing
-// is loaded; after that it reads the process's memory map.
+// is loaded; after that it reads the process's memory map, and once there were
+// patches the stacks of its goroutines.
 func (h *Host) Status() control.Status {
 	s := control.Status{
 		V: control.EventVersion, Name: h.opts.Name, PID: os.Getpid(), Socket: h.Socket(),
@@ -34,6 +35,7 @@ func (h *Host) Status() control.Status {
 		s.BuildID = fp.BuildID
 	}
 	files := h.addPlugins(&s)
+	h.addPatches(&s)
 	s.Memory.RSSBytes = residentSet()
 	if len(files) == 0 {
 		return s
@@ -67,6 +69,9 @@ func (h *Host) addPlugins(s *control.Status) map[pluginGeneration]string {
 	defer h.mu.Unlock()
 	for _, p := range h.plugins {
 		out := control.Plugin{Name: p.name, Live: p.live.Load().generation}
+		if p.self {
+			out.Kind = control.KindHost
+		}
 		seen := map[control.Symbol]bool{}
 		for _, b := range p.binds {
 			sym := control.Symbol{Name: b.symbol, Type: typename.Of(b.typ), Builtin: b.hasBuiltin}
@@ -77,9 +82,14 @@ func (h *Host) addPlugins(s *control.Status) map[pluginGeneration]string {
 		}
 		for _, g := range p.gens {
 			files[pluginGeneration{p.name, g.number}] = g.path
+			base := 0
+			if g.on != nil {
+				base = g.on.number()
+			}
 			out.Generations = append(out.Generations, control.Generation{
 				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest,
 				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
+				Patch: g.on != nil, Base: base, Functions: g.replaces,
 			})
 		}
 		s.Plugins = append(s.Plugins, out)

@@ -16,7 +16,10 @@ type Patch struct {
 	// later ones must mean the same by the name.
 	Variables []AddedSymbol `json:"variables,omitempty"`
 	Types     []AddedSymbol `json:"types,omitempty"`
-	Notes     []Finding     `json:"notes,omitempty"` // what applies only after a restart
+	// Packages are those of the user's modules that the base does not have, with
+	// hashes of their sources: all of what they define is defined for good.
+	Packages []AddedSymbol `json:"packages,omitempty"`
+	Notes    []Finding     `json:"notes,omitempty"` // what applies only after a restart
 }
 
 // PatchedFunction is a function of a patch.

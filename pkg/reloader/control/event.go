@@ -60,14 +60,15 @@ type Event struct {
 	ArtifactBytes int64        `json:"artifact_bytes,omitempty"`
 	Link          string       `json:"link,omitempty"`        // "thin" or "full"
 	LinkReason    string       `json:"link_reason,omitempty"` // why not thin
-	Functions     []string     `json:"functions,omitempty"`
-	Files         []string     `json:"files,omitempty"`     // what changed, for "detected"
-	PhasesMS      *Phases      `json:"phases_ms,omitempty"` // milliseconds
-	TotalMS       float64      `json:"total_ms,omitempty"`  // last file event to new code answering
-	Code          string       `json:"code,omitempty"`      // HG0001 or an [Error] code
+	Functions     []string     `json:"functions,omitempty"`   // what a patch replaces, such as "cart.(*Cart).Total"
+	Files         []string     `json:"files,omitempty"`       // what changed, for "detected"
+	PhasesMS      *Phases      `json:"phases_ms,omitempty"`   // milliseconds
+	TotalMS       float64      `json:"total_ms,omitempty"`    // last file event to new code answering
+	Code          string       `json:"code,omitempty"`        // HG0001 or an [Error] code
 	Reason        string       `json:"reason,omitempty"`
 	Evidence      []Evidence   `json:"evidence,omitempty"`
-	Next          string       `json:"next,omitempty"` // the command to run
+	Notes         []Finding    `json:"notes,omitempty"` // what is worth knowing about a change that was made
+	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
 	Caller        *Caller      `json:"caller,omitempty"` // who asked, where the socket knows
 }
@@ -83,6 +84,7 @@ type Phases struct {
 	Load    float64 `json:"load,omitempty"`
 	Health  float64 `json:"health,omitempty"` // HotStart and HotHealth
 	Switch  float64 `json:"switch,omitempty"`
+	Pause   float64 `json:"pause,omitempty"` // of the switch, in which the process stood still: patches only
 	State   float64 `json:"state,omitempty"`
 }
 
@@ -92,6 +94,13 @@ type Diagnostic struct {
 	Line    int    `json:"line,omitempty"`
 	Col     int    `json:"col,omitempty"`
 	Message string `json:"message"`
+}
+
+// Finding is an entry of the catalogue of edits that applies to a change.
+type Finding struct {
+	Code   string `json:"code"` // such as HG0031
+	Symbol string `json:"symbol,omitempty"`
+	Text   string `json:"text"` // one sentence
 }
 
 // Caller is the process behind a connection to the control socket.

@@ -21,12 +21,37 @@ type Status struct {
 	Stuck      int               `json:"stuck,omitempty"` // goroutines of initialisers and hooks that never returned
 }
 
-// Plugin is one plugin of a host: bound, loaded, or both.
+// KindHost as [Plugin.Kind] is the host itself.
+const KindHost = "host"
+
+// Plugin is one plugin of a host: bound, loaded, or both. The host itself is
+// among them as soon as one of its functions was replaced: its generations are
+// patches, and generation 0 is the code that it was built with.
 type Plugin struct {
 	Name        string       `json:"name"`
-	Live        int          `json:"live"` // generation that serves; 0 is the built-in
+	Kind        string       `json:"kind,omitempty"` // "host", or absent for a plugin
+	Live        int          `json:"live"`           // generation that serves; 0 is the built-in
 	Symbols     []Symbol     `json:"symbols,omitempty"`
 	Generations []Generation `json:"generations,omitempty"`
+	// Replaced says which code of this plugin's functions runs, where it is not
+	// that of the artifact or binary that they came in; sorted.
+	Replaced []Replaced `json:"replaced,omitempty"`
+	// Finishing are the functions whose earlier code goroutines are still in;
+	// sorted.
+	Finishing []Finishing `json:"finishing,omitempty"`
+}
+
+// Replaced is a function that runs the code of a patch.
+type Replaced struct {
+	Function   string `json:"function"`       // such as "cart.(*Cart).Total"
+	Generation int    `json:"generation"`     // the patch
+	Base       int    `json:"base,omitempty"` // the generation that is patched; 0 is the host's own code
+}
+
+// Finishing is earlier code of a function that goroutines are in.
+type Finishing struct {
+	Function   string `json:"function"`
+	Goroutines int    `json:"goroutines"`
 }
 
 // Symbol is what the host bound.
@@ -59,6 +84,9 @@ type Generation struct {
 	MappedBytes   int64     `json:"mapped_bytes"`   // address space; Go never unmaps it
 	ResidentBytes int64     `json:"resident_bytes"` // of that, in memory now
 	Reason        string    `json:"reason,omitempty"`
+	Patch         bool      `json:"patch,omitempty"`     // it replaces functions of what runs already
+	Base          int       `json:"base,omitempty"`      // of a patch: the generation that it is made for; 0 is the host
+	Functions     []string  `json:"functions,omitempty"` // of a patch: what it replaces, sorted
 }
 
 // Memory sums up what loads have cost the host.
@@ -76,7 +104,8 @@ type LoadRequest struct {
 }
 
 // RollbackRequest is the body of POST /v1/rollback. Without To the newest
-// healthy generation before the live one is taken; 0 is the built-in.
+// healthy generation before the live one is taken; 0 is the built-in, and for
+// the host itself the code that it was built with.
 type RollbackRequest struct {
 	Plugin string `json:"plugin"`
 	To     *int   `json:"to,omitempty"`

@@ -1,0 +1,125 @@
+package reloader
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// activate makes g live; nil stands for the built-ins. The caller holds the
+// queue, and closes told when it has recorded its event.
+func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, told <-chan struct{}) (change, error) {
+	c := change{from: p.serving(), to: g, patch: h.patchOf(p, g)}
+	if g != nil {
+		if err := h.check(p, g); err != nil {
+			return c, h.fail(g, err)
+		}
+	}
+	undo, err := h.redirect(c.patch, phases)
+	if err != nil {
+		return c, h.fail(g, err)
+	}
+	start := time.Now()
+	stop, err := h.begin(c)
+	phases.Health = milliseconds(time.Since(start))
+	if err != nil {
+		return c, h.fail(g, undone(err, undo()))
+	}
+	start = time.Now()
+	old, err := h.commit(p, g)
+	phases.Switch += milliseconds(time.Since(start))
+	if err != nil {
+		return c, h.fail(g, undone(errors.Join(err, stop()), undo()))
+	}
+	if old != nil {
+		h.retireInBackground(old, told)
+	}
+	return c, nil
+}
+
+// change is what becoming live means: for a plugin, or for the host itself.
+type change struct {
+	from, to *generation // nil: the built-in
+	patch    target
+}
+
+// inPlace reports whether nothing but the code of functions changes.
+func (c change) inPlace() bool {
+	return c.patch.base != nil && c.from.root() == c.to.root()
+}
+
+func (c change) verdict() control.Verdict {
+	if c.inPlace() {
+		return control.Patched
+	}
+	return control.Swapped
+}
+
+// begin runs the hooks of what becomes live. stop takes that back.
+func (h *Host) begin(c change) (stop func() error, err error) {
+	none := func() error { return nil }
+	root := c.to.root()
+	switch {
+	case root == nil:
+		return none, nil
+	case c.inPlace(): // it is started
+		return none, h.callLimitedHook(root, hookHealth)
+	}
+	return func() error { return h.stop(root) }, h.start(root)
+}
+
+// check holds a generation's symbols against everything the host expects.
+func (h *Host) check(p *pluginState, g *generation) error {
+	if err := checkHooks(g.symbols); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := p.table(g)
+	return err
+}
+
+// commit is the switch: one store moves every handle of the plugin. The
+// handles are resolved once more under the lock, since a Bind may have come
+// after the check. It gives the end of the generation that served, which is
+// the caller's to finish; nil after the built-in.
+func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return nil, errClosed()
+	}
+	t, err := p.table(g)
+	if err != nil {
+		return nil, err
+	}
+	before := p.serving()
+	p.live.Store(t)
+	if before != nil {
+		before.state = control.StateRetired
+		if before.root() != g.root() {
+			old = before.root().end()
+		}
+	}
+	if g != nil {
+		g.state, g.reason = control.StateLive, ""
+	}
+	return old, nil
+}
+
+// fail says why g did not become live. A generation that was good before stays
+// "retired": it may be tried again.
+func (h *Host) fail(g *generation, err error) error {
+	var ce *control.Error
+	if !errors.As(err, &ce) {
+		h.logPanic(err)
+		ce = refusal(err)
+	}
+	if g != nil {
+		h.mu.Lock()
+		g.reason = shortText(ce.Error())
+		h.mu.Unlock()
+	}
+	return ce
+}
