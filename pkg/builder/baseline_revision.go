@@ -74,17 +74,28 @@ func (b *Builder) baselineAt(ctx context.Context, s *scan) (*baseline, error) {
 	}
 	var units []*source.Unit
 	for _, p := range pkgs {
-		if !source.Own(p) || !strings.HasPrefix(p.Dir, tree.Dir) {
+		if !source.Own(p) {
 			continue
 		}
 		u, err := source.Read(p)
 		if err != nil {
 			return nil, fmt.Errorf("read the sources of %s at %s: %w", p.ImportPath, b.opts.Base, err)
 		}
-		moved := *p
-		moved.Dir = strings.Replace(p.Dir, tree.Dir, tree.Top, 1)
-		u.Package = &moved
+		switch {
+		case below(p.Dir, tree.Dir):
+			moved := *p
+			moved.Dir = strings.Replace(p.Dir, tree.Dir, tree.Top, 1)
+			u.Package = &moved
+		case below(p.Dir, tree.Top):
+			continue // the revision has no go.mod, and this is the present text
+		}
+		// A module beside the repository (by replace or workspace) is in no
+		// revision of it: it is taken to be as it is now.
 		units = append(units, u)
 	}
 	return newBaseline(s.target.buildID(), units), nil
+}
+
+func below(dir, top string) bool {
+	return dir == top || strings.HasPrefix(dir, top+string(filepath.Separator))
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
@@ -36,6 +37,7 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
 	}
 	defer unlock()
 	if a, err := b.stored(p.Plugin.Name, p.Key); a != nil || err != nil {
+		b.rememberGeneration(p)
 		return a, err
 	}
 	dir, cleanup, err := b.store.Temp(p.Plugin.Name)
@@ -66,7 +68,10 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
 	if err := artifact.Append(r.out, m); err != nil {
 		return nil, fmt.Errorf("add the manifest: %w", err)
 	}
+	var side sync.WaitGroup
+	side.Go(func() { b.rememberGeneration(p) })
 	entry, err := b.store.Publish(ctx, p.Plugin.Name, p.Key, r.out)
+	side.Wait()
 	if err != nil {
 		return nil, err
 	}

@@ -83,17 +83,19 @@ type Builder struct {
 
 	env residentEnv
 
-	mu        sync.Mutex
-	hosts     map[string]*hostFile // by path: what a binary said, while it is the same file
-	baselines map[string]*baseline // by build id: what hosts were built from
-	based     map[string]*baseline // by build id: the same as Options.Base has it
-	compilers map[string]string    // C compiler -> its first line of --version
-	residents map[string]*resident // by question.key
-	linkers   map[string]*hostLinker
-	closers   []func()
+	mu          sync.Mutex
+	hosts       map[string]*hostFile       // by path: what a binary said, while it is the same file
+	baselines   map[string]*baseline       // by build id: what hosts were built from
+	based       map[string]*baseline       // by build id: the same as Options.Base has it
+	generations map[string]*generation     // by key: what artifacts were built from
+	loaded      map[string]*loadedArtifact // by host and plugin: what patches of it are about
+	compilers   map[string]string          // C compiler -> its first line of --version
+	residents   map[string]*resident       // by question.key
+	linkers     map[string]*hostLinker
+	closers     []func()
 
 	residentCompilers map[string]*compiler
-	patchCompilers    map[string]*patchCompiler // by build ID
+	patchCompilers    map[string]*patchCompiler // by what is patched
 	unfit             map[string]string         // key -> why its artifact is not thin
 	profiles          map[string]*profile       // by path: -pgo profiles
 	clock             uint64                    // counts uses of residents
@@ -181,7 +183,8 @@ func New(opts Options) (*Builder, error) {
 	}
 	return &Builder{
 		opts: opts, tool: tool, store: st, log: opts.Logger,
-		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, based: map[string]*baseline{}, compilers: map[string]string{},
+		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, based: map[string]*baseline{}, generations: map[string]*generation{},
+		loaded: map[string]*loadedArtifact{}, compilers: map[string]string{},
 		residentCompilers: map[string]*compiler{}, patchCompilers: map[string]*patchCompiler{}, linkers: map[string]*hostLinker{}, unfit: map[string]string{},
 		residents: map[string]*resident{}, profiles: map[string]*profile{},
 	}, nil

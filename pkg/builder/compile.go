@@ -81,13 +81,8 @@ func (b *Builder) compile(ctx context.Context, r *run) (*compiledPackages, error
 	c := b.compilerFor(r.plan)
 	c.turn.Lock()
 	defer c.turn.Unlock()
-	if c.dir == "" {
-		dir, cleanup, err := b.store.Temp(r.plan.Plugin.Name)
-		if err != nil {
-			return nil, err
-		}
-		c.dir = dir
-		b.onClose(cleanup)
+	if err := c.place(b, r.plan); err != nil {
+		return nil, err
 	}
 	if c.known && c.shape == compileShape(r.plan) {
 		files, err := c.direct(ctx, r)
@@ -97,6 +92,19 @@ func (b *Builder) compile(ctx context.Context, r *run) (*compiledPackages, error
 		b.log.Debug("ask the go command to compile", "plugin", r.plan.Plugin.Name, "because", err)
 	}
 	return c.record(ctx, r)
+}
+
+// place gives the compiler its directory.
+func (c *compiler) place(b *Builder, p *Plan) error {
+	if c.dir != "" {
+		return nil
+	}
+	dir, cleanup, err := b.store.Temp(p.Plugin.Name)
+	if err == nil {
+		c.dir = dir
+		b.onClose(cleanup)
+	}
+	return err
 }
 
 // Prime has a resident builder find out how a plan's plugin is compiled and what

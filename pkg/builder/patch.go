@@ -20,12 +20,14 @@ import (
 
 // # Patches
 //
-// A patch replaces functions of the running host. What it has to replace is
-// found in three steps, each a value before anything is done:
+// A patch replaces functions of the running host, or of a generation of a plugin
+// that it has loaded. What it has to replace is found in three steps, each a value
+// before anything is done:
 //
 //   - which packages changed: the sources against the baseline, what the host
 //     was built from (baseline.go), which is checked against the binary itself
-//     before it is trusted (patch_verify.go);
+//     before it is trusted (patch_learn.go), or what the generation was built
+//     from (generation.go);
 //   - which functions changed: both versions of those packages are compiled the
 //     way a patch is linked, and of their importers as far as they are compiled
 //     against something else then (patch_compile.go), and compared object by
@@ -41,7 +43,7 @@ type PatchVerdict string
 const (
 	CanPatch     PatchVerdict = "patched"
 	NoDifference PatchVerdict = "unchanged"        // the code is the same
-	MustRestart  PatchVerdict = "restart-required" // Findings say why
+	MustRestart  PatchVerdict = "restart-required" // no patch can do it, and Findings say why; a plugin's new generation may
 )
 
 // Finding is an entry of the catalogue of edits that applies to a change.
@@ -52,32 +54,44 @@ type Finding struct {
 	Refuse bool   // a patch cannot do it; false for a note
 }
 
-// FunctionChange is a function that differs from the host's.
+// FunctionChange is a function that differs from what runs.
 type FunctionChange struct {
 	Name   string // as the sources call it: cart.(*Cart).Total
 	Change string // "changed", "added" or "removed"
 	Reason string // why, where the function was not edited itself
 }
 
-// PatchPlan says what differs between a host and its sources, and whether a
-// patch can bring the one to the other. Nothing has been linked yet.
+// PatchPlan says what differs between a host, or a generation of a plugin, and
+// its sources, and whether a patch can bring the one to the other. Nothing has
+// been linked yet.
 type PatchPlan struct {
-	Host      Host
-	Name      string // of the host's main package: what the patch is called
-	Verdict   PatchVerdict
-	Packages  []string // import paths of the user's packages whose files differ
-	Functions []FunctionChange
-	Findings  []Finding // refusals first
-	Key       string    // 64 hex digits; "" unless there is something to patch
-	Cached    *Artifact // the store's artifact with this key, or nil
-	Compile   time.Duration
+	Host Host
+	Name string // of the host's main package or of the plugin: what the patch is called
+	Base string // key of the generation that is patched; "" for the host
+	// BaseDigest is that of the generation's artifact in the store, whose
+	// addresses the patch has; "" for the host, and where nothing was compared.
+	BaseDigest string
+	Verdict    PatchVerdict
+	Packages   []string // import paths of the user's packages whose files differ
+	Functions  []FunctionChange
+	Findings   []Finding // refusals first
+	Key        string    // 64 hex digits; "" unless there is something to patch
+	Cached     *Artifact // the store's artifact with this key, or nil
+	Compile    time.Duration
+	// Assumed says that nobody wrote down what the host was built from: it is
+	// taken to be what the sources were when this builder first saw the host.
+	// Packages that differ from that are held against the binary, others not.
+	Assumed bool
 
 	settings *settings
 	env      *gotool.Environment
 	host     *abi.Fingerprint
 	deps     source.Graph
-	main     string // import path of the host's main package
+	main     string          // import path of the host's main package, or of the plugin
+	loaded   *loadedArtifact // what is patched; nil for the host
+	swap     string          // key of the generation that would do instead
 	read     []*source.Unit
+	brought  []*source.Unit // the user's that the host does not have
 	diff     *funcdiff.Diff
 	compiled *patchedPackages
 	identity bool // replaces functions by themselves
@@ -91,7 +105,7 @@ func (p *PatchPlan) Err() error {
 	e := &ConflictError{
 		Message: "this edit cannot be patched into the running process",
 		Limit:   "a running program: its values, stacks and started initialisers stay as they are",
-		Next:    "restart the host with the new code: hotgo run " + p.main,
+		Next:    p.next(),
 	}
 	for _, f := range p.Findings {
 		if f.Refuse {
@@ -101,36 +115,44 @@ func (p *PatchPlan) Err() error {
 	return e
 }
 
+// next is what to do where there can be no patch.
+func (p *PatchPlan) next() string {
+	if p.Base != "" {
+		return nextGeneration
+	}
+	return "restart the host with the new code: hotgo run " + p.main
+}
+
 // ruleDrift is the catalogue's code for a host whose sources are not known.
 const ruleDrift = "HG0094"
 
 // patchable says why hosts of this kind cannot be patched, if they cannot.
 func (s *scan) patchable() error {
-	refuse := func(what, reason string) error {
-		return &ConflictError{
-			Message:  "this host cannot be patched",
-			Evidence: []Mismatch{{What: what, Artifact: reason, Rule: ruleThin}},
-			Limit:    "this release of hotgo",
-			Next:     "restart the host for changes of its own packages, or use plugins: hotgo push --mode swap",
-		}
-	}
 	switch {
 	case s.target.fp == nil:
-		return refuse("host", "there is no binary to compare with: name it with --host")
-	case s.host == "":
-		return refuse("host", "the source of its main package is not in this module or workspace")
+		return errUnpatchable("host", "there is no binary to compare with: name it with --host")
 	case s.target.fp.BuildID == "":
-		return refuse("build ID", "the host has none by which to know it")
+		return errUnpatchable("build ID", "the host has none by which to know it")
 	}
 	if ok, reason := thin.Supported(toolchain(s.env.GOVERSION), s.env.GOOS, s.env.GOARCH); !ok {
-		return refuse("platform", strings.ReplaceAll(reason, "thin artifacts are", "patches are"))
+		return errUnpatchable("platform", strings.ReplaceAll(reason, "thin artifacts are", "patches are"))
 	}
 	for _, f := range []string{"-msan", "-asan"} {
 		if s.target.fp.Settings[f] == "true" {
-			return refuse(f, "the host was built with it")
+			return errUnpatchable(f, "the host was built with it")
 		}
 	}
 	return nil
+}
+
+// errUnpatchable is the error of a host that cannot be patched.
+func errUnpatchable(what, reason string) error {
+	return &ConflictError{
+		Message:  "this host cannot be patched",
+		Evidence: []Mismatch{{What: what, Artifact: reason, Rule: ruleThin}},
+		Limit:    "this release of hotgo",
+		Next:     "restart the host for changes of its own packages, or use plugins: hotgo push --mode swap",
+	}
 }
 
 // PlanPatch compares the sources with what the host was built from and says
@@ -142,21 +164,11 @@ func (s *scan) patchable() error {
 // this one cannot be patched at all, or where what it was built from is not
 // known; *ChangedError. A change that is refused is no error but a verdict.
 func (b *Builder) PlanPatch(ctx context.Context, host Host, plugins []Plugin) (*PatchPlan, error) {
-	s, leave, err := b.scan(ctx, host, plugins)
+	s, p, leave, err := b.patchScan(ctx, host, plugins)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := s.patchable(); err != nil {
-		return nil, err
-	}
-	if _, err := s.hostChanges(); err != nil { // takes the baseline where there is none
-		return nil, err
-	}
-	p := &PatchPlan{
-		Host: host, Name: path.Base(s.host), Verdict: NoDifference,
-		settings: s.settings, env: s.env, host: s.target.fp, deps: s.graph, main: s.host,
-	}
 	if err := s.patchErrors(); err != nil {
 		return nil, err
 	}
@@ -167,8 +179,11 @@ func (b *Builder) PlanPatch(ctx context.Context, host Host, plugins []Plugin) (*
 	if err != nil || len(changed) == 0 {
 		return p, err
 	}
-	if err := b.compilePatch(ctx, s, p, changed); err != nil {
+	if err := b.compilePatch(ctx, s, p, s.hostBase(p), changed); err != nil {
 		return nil, err
+	}
+	for _, u := range changed {
+		p.diff.Findings = append(p.diff.Findings, embedNotes(u, s.baseline.Packages[u.Package.ImportPath])...)
 	}
 	p.judge()
 	if p.Verdict == CanPatch {
@@ -176,6 +191,69 @@ func (b *Builder) PlanPatch(ctx context.Context, host Host, plugins []Plugin) (*
 		p.Cached, err = b.stored(p.artifactName(), p.Key)
 	}
 	return p, err
+}
+
+// patchScan gets ready what a plan of the host needs. The caller has to call
+// leave.
+func (b *Builder) patchScan(ctx context.Context, host Host, plugins []Plugin) (_ *scan, _ *PatchPlan, leave func(), err error) {
+	s, leave, err := b.scan(ctx, host, plugins)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
+	if err := s.patchable(); err != nil {
+		return nil, nil, nil, err
+	}
+	if s.host == "" {
+		return nil, nil, nil, errUnpatchable("host", "the source of its main package is not in this module or workspace")
+	}
+	if _, err := s.hostChanges(); err != nil { // takes the baseline where there is none
+		return nil, nil, nil, err
+	}
+	return s, &PatchPlan{
+		Host: host, Name: path.Base(s.host), Verdict: NoDifference,
+		settings: s.settings, env: s.env, host: s.target.fp, deps: s.graph, main: s.host,
+		Assumed: s.baseline != nil && s.baseline.Assumed,
+	}, leave, nil
+}
+
+// maxPrimed is how many packages PrimePatch gets ready. In programs with more of
+// them the first edit of a package takes about a second longer.
+const maxPrimed = 16
+
+// PrimePatch has a resident builder find out how the user's packages in the
+// host are compiled, before there is anything to patch, so that the first edit
+// is as fast as the next. It does nothing for other builders.
+//
+// Errors: those of PlanPatch. They may be ignored: PlanPatch comes upon them
+// again.
+func (b *Builder) PrimePatch(ctx context.Context, host Host, plugins []Plugin) error {
+	if !b.opts.Resident {
+		return nil
+	}
+	s, p, leave, err := b.patchScan(ctx, host, plugins)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	base := s.hostBase(p)
+	var units []*source.Unit
+	for _, pkgPath := range slices.Backward(base.order) { // the main package first
+		pkg := s.graph[pkgPath]
+		if _, known := s.baseline.Packages[pkgPath]; !known || !source.Own(pkg) || len(pkg.CgoFiles) > 0 || len(units) == maxPrimed {
+			continue
+		}
+		u, err := s.unit(pkgPath)
+		if err != nil {
+			return err
+		}
+		units = append(units, u)
+	}
+	return b.compilePatch(ctx, s, p, base, units)
 }
 
 // artifactName is the name of the patch's artifacts.
@@ -215,7 +293,13 @@ func (s *scan) patchedSources(p *PatchPlan) ([]*source.Unit, error) {
 		}
 		if _, linked := s.target.fp.Packages[inHost]; !linked {
 			if _, linked = s.target.fp.Packages[pkgPath]; !linked {
-				continue // it joins the patch where it is needed
+				// It joins the patch where it is needed.
+				u, err := s.unit(pkgPath)
+				if err != nil {
+					return nil, err
+				}
+				p.read, p.brought = append(p.read, u), append(p.brought, u)
+				continue
 			}
 		}
 		u, err := s.unit(pkgPath)
@@ -247,7 +331,7 @@ func (s *scan) patchedSources(p *PatchPlan) ([]*source.Unit, error) {
 // beyondPatching says what of a changed package no patch can carry.
 func beyondPatching(u *source.Unit, was baselinePackage) string {
 	if len(u.Package.CgoFiles) > 0 {
-		return "the package uses cgo, whose C code is part of the host's binary"
+		return "the package uses cgo, and its C code cannot be replaced"
 	}
 	for _, f := range u.Files {
 		if strings.HasSuffix(f.Name, ".go") || slices.Contains(u.Package.EmbedFiles, f.Name) {
@@ -276,6 +360,9 @@ func isForeign(name string) bool {
 // judge makes the diff a verdict.
 func (p *PatchPlan) judge() {
 	for _, f := range p.diff.Functions {
+		if f.Wrapper && f.Change == funcdiff.Added {
+			continue // nobody wrote it
+		}
 		p.Functions = append(p.Functions, FunctionChange{Name: funcdiff.Short(f.Name), Change: string(f.Change), Reason: f.Reason})
 		if f.Change == funcdiff.Changed {
 			p.Verdict = CanPatch
@@ -287,6 +374,9 @@ func (p *PatchPlan) judge() {
 			p.Verdict = MustRestart
 		}
 	}
+	if p.Base != "" {
+		p.judgeHidden()
+	}
 }
 
 // patchLayout is part of every patch's key: a release of hotgo that writes
@@ -294,19 +384,37 @@ func (p *PatchPlan) judge() {
 const patchLayout = 1
 
 // key hashes everything that the artifact follows from: the host, by its build
-// ID, which covers toolchain and flags, and both texts of every package that is
-// in the patch.
+// ID, which covers toolchain and flags, the generation's artifact, and both texts
+// of every package that is in the patch.
 func (p *PatchPlan) key() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "patch %d\n%s\n%s\n", patchLayout, p.host.BuildID, p.env.GOVERSION)
+	if p.loaded != nil {
+		fmt.Fprintf(h, "%s %s\n%s\n", p.Base, p.loaded.digest, p.swap)
+	}
 	for _, x := range p.compiled.packages {
 		fmt.Fprintf(h, "%s %x %x\n", x.path, x.old.inputs, x.new.inputs)
+	}
+	for _, u := range p.brought {
+		fmt.Fprintf(h, "%s %s\n", u.Package.ImportPath, filesHash(u))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// image gives what the linker knows of a plan's host.
+// filesHash hashes everything that a package is compiled from.
+func filesHash(u *source.Unit) string {
+	h := sha256.New()
+	for _, f := range u.Files {
+		fmt.Fprintf(h, "%s %x\n", f.Name, f.Raw)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// image gives what the linker knows of what a plan is about.
 func (b *Builder) image(p *PatchPlan) (*thin.Image, error) {
+	if p.loaded != nil {
+		return p.loaded.image, nil
+	}
 	l, err := b.linkerFor(p.Host.Binary, p.host, p.settings, p.env)
 	if err != nil {
 		return nil, err

@@ -69,7 +69,7 @@ func (b *Builder) BuildPatch(ctx context.Context, p *PatchPlan) (*Artifact, erro
 			b.log.Debug("cannot link a patch", "err", u.Err)
 			return nil, &ConflictError{
 				Message: "this edit cannot be linked as a patch", Evidence: []Mismatch{{What: p.Name, Artifact: u.Reason, Rule: ruleThin}},
-				Limit: "this release of hotgo", Next: "restart the host with the new code: hotgo run " + p.main,
+				Limit: "this release of hotgo", Next: p.next(),
 			}
 		}
 		return nil, err
@@ -116,7 +116,7 @@ func (r *patchLink) link(ctx context.Context) error {
 	in := &thin.Input{
 		Private: []thin.Package{{Path: p.compiled.mainPath, File: p.compiled.main}},
 		Exports: p.compiled.exports, Compiled: p.compiled.compiled, Hashes: map[string][8]byte{},
-		HostHas: func(path string) bool { _, ok := p.host.Packages[path]; return ok },
+		HostHas: func(path string) bool { _, ok := p.linked(path); return ok },
 		Old:     thinElement, New: element, PluginPath: r.path, Export: source.EntrySymbol,
 		ModInfo: modInfo(p.host, p.deps, p.main, r.path), BuildID: p.Key, Dir: r.dir, Out: r.out,
 		Compile: func(ctx context.Context, path string) (string, error) {
@@ -124,21 +124,27 @@ func (r *patchLink) link(ctx context.Context) error {
 		},
 	}
 	for path := range p.compiled.compiled {
-		if h, ok := p.host.Packages[path]; ok {
+		if h, ok := p.linked(path); ok {
 			in.Hashes[path] = h
 		}
 	}
+	if p.loaded != nil {
+		in.Base = p.loaded.image
+	}
 	for _, pkg := range p.compiled.packages {
 		x := thin.Patched{
-			Path: pkg.compiled, File: pkg.new.archive, Replace: map[string]bool{}, Own: map[string]bool{},
-			Declared: pkg.new.build.Declared.Declares,
+			Path: pkg.compiled, File: pkg.new.linked(), Replace: map[string]bool{}, Own: map[string]bool{},
+			Declared: pkg.new.build.Declared.Names,
 		}
 		for _, f := range p.diff.Functions {
 			switch {
 			case f.Package != pkg.compiled || f.Change == funcdiff.Removed:
-			case f.Redirect:
+			case f.Redirect && !f.Unlike:
 				x.Replace[f.Name] = true
 			default:
+				// One that keeps other arguments the patch's own code calls
+				// directly: by name it would call the base's again after a
+				// rollback, for which it was not compiled.
 				x.Own[f.Name] = true
 			}
 		}
@@ -152,6 +158,15 @@ func (r *patchLink) link(ctx context.Context) error {
 	}
 	r.joined = res.Joined
 	return nil
+}
+
+// linked gives the hash of a package that what is patched has.
+func (p *PatchPlan) linked(path string) ([8]byte, bool) {
+	h, ok := p.host.Packages[path]
+	if !ok && p.loaded != nil {
+		h, ok = p.loaded.fp.Packages[path]
+	}
+	return h, ok
 }
 
 // describe gives what was linked its manifest.
@@ -179,7 +194,7 @@ func (r *patchLink) manifest() (*artifact.Manifest, error) {
 	if found := abi.Compare(p.host, fp, nil); len(found) > 0 {
 		return nil, &ConflictError{
 			Message:  fmt.Sprintf("the patch would not load into %s", filepath.Base(p.Host.Binary)),
-			Evidence: found, Limit: "the Go runtime", Next: "restart the host with the new code: hotgo run " + p.main,
+			Evidence: found, Limit: "the Go runtime", Next: p.next(),
 		}
 	}
 	m := &artifact.Manifest{
@@ -219,7 +234,7 @@ func (r *patchLink) patch() (*artifact.Patch, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &artifact.Patch{}
+	out := &artifact.Patch{Base: p.Base}
 	for _, f := range p.diff.Functions {
 		if f.Change == funcdiff.Removed {
 			continue
@@ -236,7 +251,7 @@ func (r *patchLink) patch() (*artifact.Patch, error) {
 		if f.Redirect {
 			addr, code, ok := image.Function(f.Name)
 			if !ok {
-				return nil, fmt.Errorf("the host has no function %s", f.Name)
+				return nil, fmt.Errorf("what is patched has no function %s", f.Name)
 			}
 			x.Old, x.Size, x.Unlike = addr, uint64(len(code)), f.Unlike
 			x.Was = hex.EncodeToString(code[:min(len(code), wasBytes)])
@@ -245,6 +260,11 @@ func (r *patchLink) patch() (*artifact.Patch, error) {
 	}
 	for _, s := range p.diff.Types {
 		out.Types = append(out.Types, artifact.AddedSymbol{Name: s.Name, Hash: s.Hash})
+	}
+	for _, u := range p.brought {
+		if path := u.Package.ImportPath; slices.Contains(r.joined, path) {
+			out.Packages = append(out.Packages, artifact.AddedSymbol{Name: path, Hash: filesHash(u)})
+		}
 	}
 	for _, s := range p.diff.Variables {
 		out.Variables = append(out.Variables, artifact.AddedSymbol{Name: s.Name, Hash: s.Hash})

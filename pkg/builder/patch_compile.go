@@ -1,15 +1,10 @@
 package builder
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -34,14 +29,50 @@ import (
 //
 // An importer has two versions as well, of one text, where the export data of
 // what it imports differs: it is compiled against each.
+//
+// Packages of a host are compiled under their own import paths. Those of a
+// plugin's generation are compiled under the constant identity (thin.go), so
+// that what is compiled serves for the generation after that too, and the one of
+// the generation takes its place in the archives.
 
-// patchCompiler compiles packages of one host build.
+// patchBase is what a patch is the difference to, as far as compiling goes: the
+// code of a host (patch_learn.go) or of a generation (patch_generation.go).
+type patchBase struct {
+	id       string                   // tells it from others of the builder, but not from generations of the same plugin
+	shape    string                   // what all that was compiled is valid for
+	order    []string                 // import paths of its packages, dependencies first
+	main     string                   // import path of the generated main package, as compiled
+	compiled func(path string) string // a package's import path as compiled
+	element  string                   // what thinElement stands for in that; "" where it is nothing
+
+	// sources gives the Go files of one version of a package.
+	sources func(u *source.Unit, sd side) ([]goSource, error)
+	// learn finds out how packages are compiled.
+	learn func(ctx context.Context, j *patchCompile, paths []string) error
+	// fails gives the error for what the compiler said of a version.
+	fails func(sd side, output string, err error) error
+	// foreign gives the error for a package that only the go command can
+	// compile, and that has to be compiled.
+	foreign func(path string) error
+}
+
+// named gives the import path that a package's symbols have in what is patched.
+func (pb *patchBase) named(path string) string {
+	if pb.element == "" {
+		return pb.compiled(path)
+	}
+	return strings.ReplaceAll(pb.compiled(path), thinElement, pb.element)
+}
+
+// patchCompiler compiles packages of one base.
 type patchCompiler struct {
 	turn sync.Mutex
 	dir  string
 	seq  int
 
 	shape    string // what follows is valid for
+	epoch    uint64 // of the graph that verified is about
+	element  string // in the names of what follows
 	packages map[string]*patchable
 	exports  [2]map[string]string // by side: import path -> archive of the host's build
 	main     string               // archive of the generated main package
@@ -60,16 +91,18 @@ const (
 // patchable is a package in both versions.
 type patchable struct {
 	path     string // import path
-	compiled string // as compiled: "main" for the host's own
+	compiled string // in what is patched: "main" for the host's own
 	command  *command
+	fixed    string   // archive, where there is no command
+	fixedFor [32]byte // of the files of what that was compiled against
 	old, new *compiledVersion
 }
 
-func (p *patchable) at(s side) **compiledVersion {
-	if s == oldSide {
-		return &p.old
+func (p *patchable) at(sd side) *compiledVersion {
+	if sd == oldSide {
+		return p.old
 	}
-	return &p.new
+	return p.new
 }
 
 // differs reports whether the two versions are compiled from different input.
@@ -79,10 +112,31 @@ func (p *patchable) differs() bool { return p.old.archive != p.new.archive }
 type compiledVersion struct {
 	inputs      [32]byte // of the files
 	used        [32]byte // of the export data of packages that have versions
-	against     map[string]string
 	archive     string
 	fingerprint [8]byte
-	build       *funcdiff.Build
+	files       []goSource
+	output      string // of the compiler
+
+	renamed string // the archive with the names of what is patched; "" where they are the same
+	build   *funcdiff.Build
+}
+
+// unnamed gives the version without what has the names of a base in it.
+func (v *compiledVersion) unnamed() *compiledVersion {
+	if v == nil {
+		return nil
+	}
+	x := *v
+	x.renamed, x.build = "", nil
+	return &x
+}
+
+// linked is the archive that goes into links.
+func (v *compiledVersion) linked() string {
+	if v.renamed != "" {
+		return v.renamed
+	}
+	return v.archive
 }
 
 // patchedPackages is what a patch is made from.
@@ -94,22 +148,48 @@ type patchedPackages struct {
 	mainPath string
 }
 
-func (b *Builder) patchCompilerFor(s *scan) *patchCompiler {
+func (b *Builder) patchCompilerFor(id string) *patchCompiler {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.patchCompilers[s.target.fp.BuildID]
+	c := b.patchCompilers[id]
 	if c == nil {
 		c = new(patchCompiler)
-		b.patchCompilers[s.target.fp.BuildID] = c
+		b.patchCompilers[id] = c
 	}
 	return c
 }
 
+// prepare makes the compiler one for a base.
+func (c *patchCompiler) prepare(base *patchBase, epoch uint64) {
+	if c.shape != base.shape || c.packages == nil {
+		c.shape, c.packages = base.shape, map[string]*patchable{}
+		c.exports = [2]map[string]string{{}, {}}
+		c.verified, c.main, c.names = map[string]bool{}, "", map[string][]goobj.Definition{}
+	}
+	if c.epoch != epoch {
+		c.epoch, c.verified = epoch, map[string]bool{}
+	}
+	if c.element == base.element {
+		return
+	}
+	c.element = base.element
+	for path, p := range c.packages {
+		// Plans for the generation before may still be built.
+		x := *p
+		x.compiled = base.named(path)
+		x.old = p.old.unnamed()
+		if x.new = x.old; p.new != p.old {
+			x.new = p.new.unnamed()
+		}
+		c.packages[path] = &x
+	}
+}
+
 // compilePatch compiles both versions of the changed packages, and of importers
 // as far as that is needed, and compares them.
-func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, changed []*source.Unit) error {
+func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, base *patchBase, changed []*source.Unit) error {
 	start := time.Now()
-	c := b.patchCompilerFor(s)
+	c := b.patchCompilerFor(base.id)
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	if c.dir == "" {
@@ -120,15 +200,18 @@ func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, chang
 		c.dir = dir
 		b.onClose(cleanup)
 	}
-	if shape := fmt.Sprintf("%d %q %q", s.resident.epoch, s.settings.flags, s.settings.env); c.shape != shape {
-		c.shape, c.packages = shape, map[string]*patchable{}
-		c.exports = [2]map[string]string{{}, {}}
-		c.verified, c.main, c.names = map[string]bool{}, "", map[string][]goobj.Definition{}
-	}
-	j := &patchCompile{b: b, s: s, c: c, plan: p, order: s.dependencyOrder()}
+	c.prepare(base, s.resident.epoch)
+	j := &patchCompile{b: b, s: s, c: c, plan: p, base: base}
 	units := map[string]*source.Unit{}
 	for _, u := range changed {
 		units[u.Package.ImportPath] = u
+	}
+	for path := range c.packages { // they may be what they were again
+		if u, err := s.unit(path); err != nil {
+			return err
+		} else if units[path] == nil {
+			units[path] = u
+		}
 	}
 	for {
 		if err := j.versions(ctx, units); err != nil {
@@ -142,8 +225,11 @@ func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, chang
 			break
 		}
 	}
+	var err error
+	if p.compiled, err = j.result(units); err != nil {
+		return err
+	}
 	p.Compile = time.Since(start)
-	p.compiled = j.result(units)
 	image, err := b.image(p)
 	if err != nil {
 		return err
@@ -154,15 +240,16 @@ func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, chang
 
 // patchCompile is one run of a patchCompiler.
 type patchCompile struct {
-	b     *Builder
-	s     *scan
-	c     *patchCompiler
-	plan  *PatchPlan
-	order []string // import paths of the host, dependencies first
+	b    *Builder
+	s    *scan
+	c    *patchCompiler
+	plan *PatchPlan
+	base *patchBase
 }
 
-// dependencyOrder lists the packages of the host, dependencies first.
-func (s *scan) dependencyOrder() []string {
+// dependencyOrder lists the packages that a root imports, and the root,
+// dependencies first.
+func (s *scan) dependencyOrder(root string) []string {
 	var order []string
 	seen := map[string]bool{}
 	var visit func(string)
@@ -177,21 +264,13 @@ func (s *scan) dependencyOrder() []string {
 		}
 		order = append(order, path)
 	}
-	visit(s.host)
+	visit(root)
 	return order
-}
-
-// compiledPath is the import path that a package's symbols have.
-func (s *scan) compiledPath(path string) string {
-	if path == s.host {
-		return "main"
-	}
-	return path
 }
 
 // importers adds the importers of packages whose export data differs.
 func (j *patchCompile) importers(units map[string]*source.Unit) (more bool, err error) {
-	for _, path := range j.order {
+	for _, path := range j.base.order {
 		if units[path] != nil {
 			continue
 		}
@@ -204,9 +283,7 @@ func (j *patchCompile) importers(units map[string]*source.Unit) (more bool, err 
 			continue
 		}
 		if len(pkg.CgoFiles) > 0 {
-			return false, errDrift(j.s.host, Mismatch{
-				What: path, Artifact: "uses cgo and imports what changed in a way that it is compiled against", Rule: funcdiff.CodeBeyond,
-			})
+			return false, j.base.foreign(path)
 		}
 		if units[path], err = j.s.unit(path); err != nil {
 			return false, err
@@ -219,57 +296,49 @@ func (j *patchCompile) importers(units map[string]*source.Unit) (more bool, err 
 // versions brings both versions of all units up to date.
 func (j *patchCompile) versions(ctx context.Context, units map[string]*source.Unit) error {
 	var unknown []string
-	for _, path := range j.order {
+	for _, path := range j.base.order {
 		if units[path] != nil && (j.c.packages[path] == nil || !j.c.verified[path]) {
 			unknown = append(unknown, path)
 		}
 	}
 	if len(unknown) > 0 {
-		if err := j.learn(ctx, unknown); err != nil {
+		if err := j.base.learn(ctx, j, unknown); err != nil {
 			return err
 		}
 	}
-	done := map[string]chan struct{}{}
-	errs := make([]error, len(j.order))
-	for path := range units {
-		done[path] = make(chan struct{})
+	var todo []*versionTask
+	tasks := map[string]*versionTask{}
+	for _, path := range j.base.order {
+		if units[path] == nil {
+			continue
+		}
+		t := &versionTask{j: j, p: j.c.packages[path], u: units[path], done: make(chan struct{})}
+		if err := t.read(tasks); err != nil {
+			return err
+		}
+		tasks[path] = t
+		todo = append(todo, t)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	slots := make(chan struct{}, max(2, runtime.NumCPU()))
 	var wg sync.WaitGroup
-	for i, path := range j.order {
-		u := units[path]
-		if u == nil {
-			continue
-		}
+	for _, t := range todo {
 		wg.Go(func() {
-			defer close(done[path])
-			for _, imp := range u.Package.Imports {
-				if d := done[u.Package.Resolve(imp)]; d != nil {
-					<-d
+			defer close(t.done)
+			for _, d := range t.deps {
+				if <-d.done; d.err != nil {
+					t.err = d.err
+					return
 				}
 			}
-			var both sync.WaitGroup
-			var failed [2]error
-			for _, sd := range []side{oldSide, newSide} {
-				both.Go(func() {
-					slots <- struct{}{}
-					defer func() { <-slots }()
-					failed[sd] = j.version(ctx, u, sd)
-				})
-			}
-			both.Wait()
-			errs[i] = cmpErr(failed[newSide], failed[oldSide])
-			if errs[i] == nil {
-				j.share(path)
-			}
+			t.err = t.run(ctx, slots)
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
+	for _, t := range todo {
+		if t.err != nil {
+			return t.err
 		}
 	}
 	return nil
@@ -282,128 +351,6 @@ func cmpErr(errs ...error) error {
 		}
 	}
 	return nil
-}
-
-// share makes the two versions of a package one where nothing differs.
-func (j *patchCompile) share(path string) {
-	p := j.c.packages[path]
-	if p.old.inputs == p.new.inputs && p.old.used == p.new.used {
-		p.new = p.old
-	}
-}
-
-// version compiles one version of a package, unless it is there.
-func (j *patchCompile) version(ctx context.Context, u *source.Unit, sd side) error {
-	p := j.c.packages[u.Package.ImportPath]
-	files := sourcesOf(u)
-	if sd == oldSide {
-		files = j.s.baseline.sources(u)
-	}
-	v := &compiledVersion{inputs: hashSources(files), against: map[string]string{}}
-	h := sha256.New()
-	for _, imp := range slices.Sorted(maps.Keys(importSet(j.order, u, j.c.packages))) {
-		d := *j.c.packages[imp].at(sd)
-		v.against[j.s.compiledPath(imp)] = d.archive
-		fmt.Fprintf(h, "%s %x\n", imp, d.fingerprint)
-	}
-	v.used = [32]byte(h.Sum(nil))
-	if now := *p.at(sd); now != nil && now.inputs == v.inputs && now.used == v.used {
-		return nil
-	}
-	if err := j.run(ctx, p, u, v, sd, files); err != nil {
-		return err
-	}
-	*p.at(sd) = v
-	return nil
-}
-
-// importSet gives the packages with versions that a package is compiled
-// against, directly or not: export data may lead to all of them.
-func importSet(order []string, u *source.Unit, packages map[string]*patchable) map[string]bool {
-	set := map[string]bool{}
-	for _, path := range order {
-		if path == u.Package.ImportPath {
-			return set // what comes later is not imported
-		}
-		if p := packages[path]; p != nil && p.old != nil && p.new != nil {
-			set[path] = true
-		}
-	}
-	return set
-}
-
-// goSource is a Go file's text.
-type goSource struct {
-	name string
-	data []byte
-}
-
-func sourcesOf(u *source.Unit) []goSource {
-	var list []goSource
-	for _, f := range u.Files {
-		if slices.Contains(u.Package.GoFiles, f.Name) {
-			list = append(list, goSource{f.Name, f.Data})
-		}
-	}
-	return list
-}
-
-// sources gives the Go files of a package as they were; those of now where the
-// package is not the user's.
-func (bl *baseline) sources(u *source.Unit) []goSource {
-	was, ok := bl.Packages[u.Package.ImportPath]
-	if !ok {
-		return sourcesOf(u)
-	}
-	var list []goSource
-	for _, name := range slices.Sorted(maps.Keys(was.Files)) {
-		if strings.HasSuffix(name, ".go") && !slices.Contains(u.Package.EmbedFiles, name) {
-			list = append(list, goSource{name, was.Files[name].Text})
-		}
-	}
-	return list
-}
-
-func hashSources(files []goSource) [32]byte {
-	h := sha256.New()
-	for _, f := range files {
-		fmt.Fprintf(h, "%s %x\n", f.name, sha256.Sum256(f.data))
-	}
-	return [32]byte(h.Sum(nil))
-}
-
-// run compiles one version and reads what came out.
-func (j *patchCompile) run(ctx context.Context, p *patchable, u *source.Unit, v *compiledVersion, sd side, files []goSource) error {
-	at := sha256.Sum256([]byte(p.path))
-	dir := filepath.Join(j.c.dir, [2]string{"old", "new"}[sd], hex.EncodeToString(at[:6]))
-	if err := layOut(dir, files); err != nil {
-		return err
-	}
-	j.b.mu.Lock()
-	j.c.seq++
-	v.archive = filepath.Join(j.c.dir, fmt.Sprintf("o%d.a", j.c.seq))
-	j.b.mu.Unlock()
-	config := v.archive + ".cfg"
-	if err := os.WriteFile(config, j.importcfg(p, v, sd), 0o600); err != nil {
-		return err
-	}
-	defer os.Remove(config)
-	argv := p.command.over(dir, u.Package.Dir, files, v.archive, config)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = p.command.dir
-	cmd.Env = append(slices.Clone(j.b.tool.With(j.s.settings.env...).Env), "PWD="+p.command.dir)
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	text := strings.ReplaceAll(string(out), dir+string(filepath.Separator), u.Package.Dir+string(filepath.Separator))
-	if err != nil {
-		return j.plan.compileError(j.b, text, &gotool.ExitError{Args: []string{"tool", "compile"}, Stderr: text, Err: err})
-	}
-	if v.fingerprint, err = readFingerprint(v.archive); err != nil {
-		return err
-	}
-	return j.read(p, v, sd, files, text)
 }
 
 // compileError makes what the compiler said a *BuildError.
@@ -419,82 +366,63 @@ func (p *PatchPlan) compileError(b *Builder, text string, err error) error {
 	return &BuildError{Plugin: p.Name, Output: text, Diagnostics: diagnostics(b.opts.WorkDir, text), Err: err}
 }
 
-// layOut makes a directory hold these files and no others.
-func layOut(dir string, files []goSource) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(dir, f.name), f.data, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// importcfg tells the compiler where the export data is.
-func (j *patchCompile) importcfg(p *patchable, v *compiledVersion, sd side) []byte {
-	var b bytes.Buffer
-	for _, line := range p.command.imports {
-		if strings.HasPrefix(line, "importmap ") {
-			b.WriteString(line + "\n")
-		}
-	}
-	for path, file := range j.c.exports[sd] {
-		if v.against[path] == "" && path != p.compiled {
-			fmt.Fprintf(&b, "packagefile %s=%s\n", path, file)
-		}
-	}
-	for path, file := range v.against {
-		fmt.Fprintf(&b, "packagefile %s=%s\n", path, file)
-	}
-	return b.Bytes()
-}
-
-// over gives the command for files in another directory, under the names that
-// they have in their own, with the compiler telling what functions keep.
-func (c *command) over(dir, own string, files []goSource, archive, config string) []string {
-	argv := c.with(archive, config)
-	for len(argv) > 0 && strings.HasSuffix(argv[len(argv)-1], ".go") {
-		argv = argv[:len(argv)-1]
-	}
-	named := own
-	for i := 0; i+1 < len(argv); i++ {
-		if argv[i] != "-trimpath" {
-			continue
-		}
-		for rule := range strings.SplitSeq(argv[i+1], ";") {
-			if from, to, ok := strings.Cut(rule, "=>"); ok && from == own {
-				named = to
+// result gathers the packages whose versions differ, with what a comparison
+// needs.
+func (j *patchCompile) result(units map[string]*source.Unit) (*patchedPackages, error) {
+	c := j.c
+	r := &patchedPackages{exports: c.exports[newSide], compiled: map[string]string{}, main: c.main, mainPath: j.base.main}
+	var archives [2]map[string]string
+	for _, sd := range []side{oldSide, newSide} {
+		archives[sd] = map[string]string{}
+		for _, path := range j.base.order {
+			if p := c.packages[path]; units[path] != nil && p != nil {
+				if err := j.rename(p.at(sd)); err != nil {
+					return nil, err
+				}
+				archives[sd][p.compiled] = p.at(sd).linked()
 			}
 		}
-		argv[i+1] = dir + "=>" + named + ";" + argv[i+1]
 	}
-	argv = slices.Insert(argv, 1, funcdiff.LeakFlags...)
-	for _, f := range files {
-		argv = append(argv, filepath.Join(dir, f.name))
-	}
-	return argv
-}
-
-// result gathers the packages whose versions differ.
-func (j *patchCompile) result(units map[string]*source.Unit) *patchedPackages {
-	r := &patchedPackages{
-		exports: j.c.exports[newSide], compiled: map[string]string{}, main: j.c.main, mainPath: j.s.host + "/" + thinElement,
-	}
-	for _, path := range j.order {
-		p := j.c.packages[path]
+	for _, path := range j.base.order {
+		p := c.packages[path]
 		if units[path] == nil || p == nil {
 			continue
 		}
-		c := *p
-		if c.differs() || j.plan.identity {
-			r.packages = append(r.packages, &c)
+		r.compiled[p.compiled] = p.new.linked()
+		if !p.differs() && !j.plan.identity {
+			continue
 		}
-		r.compiled[c.compiled] = c.new.archive
+		for _, sd := range []side{oldSide, newSide} {
+			if err := j.read(p, p.at(sd), c.indexed(archives[sd], c.exports[sd])); err != nil {
+				return nil, err
+			}
+		}
+		x := *p
+		r.packages = append(r.packages, &x)
 	}
-	return r
+	return r, nil
+}
+
+// rename gives an archive the names of the generation that is patched.
+func (j *patchCompile) rename(v *compiledVersion) error {
+	if j.base.element == "" || v.renamed != "" {
+		return nil
+	}
+	data, err := os.ReadFile(v.archive)
+	if err != nil {
+		return err
+	}
+	a, err := goobj.ReadArchive(data)
+	if err == nil {
+		err = a.Replace(thinElement, j.base.element)
+	}
+	if err != nil {
+		return fmt.Errorf("read what the compiler wrote: %w", err)
+	}
+	file := j.archive()
+	if err := os.WriteFile(file, a.Bytes(), 0o600); err != nil {
+		return err
+	}
+	v.renamed = file
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,37 @@ import (
 	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/builder/internal/thin"
 )
+
+// hostBase is the code of a scan's host.
+func (s *scan) hostBase(p *PatchPlan) *patchBase {
+	return &patchBase{
+		id: s.target.fp.BuildID, shape: fmt.Sprintf("%d %q %q", s.resident.epoch, s.settings.flags, s.settings.env),
+		order: s.dependencyOrder(s.host), main: s.host + "/" + thinElement, compiled: s.compiledPath,
+		sources: func(u *source.Unit, sd side) ([]goSource, error) {
+			if changed, _ := s.changedFiles(u); sd == oldSide && len(changed) > 0 {
+				return withoutEmbeds(s.baseline.sources(u)), nil
+			} else if sd == oldSide {
+				return s.baseline.sources(u), nil
+			}
+			return sourcesOf(u), nil
+		},
+		learn: func(ctx context.Context, j *patchCompile, paths []string) error { return j.learn(ctx, paths) },
+		fails: func(_ side, output string, err error) error { return p.compileError(s.b, output, err) },
+		foreign: func(path string) error {
+			return errDrift(s.host, Mismatch{
+				What: path, Artifact: "uses cgo and imports what changed in a way that it is compiled against", Rule: funcdiff.CodeBeyond,
+			})
+		},
+	}
+}
+
+// compiledPath is the import path that a package's symbols have.
+func (s *scan) compiledPath(path string) string {
+	if path == s.host {
+		return "main"
+	}
+	return path
+}
 
 // learn asks the go command about packages that are new to the compiler: how
 // they are compiled, and what the baseline's version of them was in the host's
@@ -57,7 +89,14 @@ func (j *patchCompile) record(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
-	overlay, err := j.overlay("overlay.json", map[string]string{filepath.Join(s.graph[s.host].Dir, thinElement, "main.go"): mainFile})
+	// Of a package with other comments alone the host's lines count: they are
+	// part of its hash.
+	replace, err := j.asBefore("reworded", func(changed, reworded bool) bool { return reworded && !changed })
+	if err != nil {
+		return err
+	}
+	replace[filepath.Join(s.graph[s.host].Dir, thinElement, "main.go")] = mainFile
+	overlay, err := j.overlay("overlay.json", replace)
 	if err != nil {
 		return err
 	}
@@ -109,28 +148,32 @@ func (j *patchCompile) overlay(name string, replace map[string]string) (string, 
 	return file, os.WriteFile(file, data, 0o600)
 }
 
-// verify has the go command compile the baseline of packages as the host has
-// them, and compares export data and code with the binary. Where the sources
-// were not the ones that the host was built from, that shows here.
-func (j *patchCompile) verify(ctx context.Context, paths []string) error {
-	s, c := j.s, j.c
+// asBefore lays out the baseline's files of packages, below a directory of this
+// name, for an overlay.
+func (j *patchCompile) asBefore(name string, which func(changed, reworded bool) bool) (map[string]string, error) {
+	s := j.s
 	replace := map[string]string{}
-	for i, path := range j.order {
+	for i, path := range j.base.order {
 		was, ok := s.baseline.Packages[path]
 		if !ok || s.graph[path] == nil {
 			continue
 		}
 		u, err := s.unit(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if changed, reworded := s.changedFiles(u); len(changed) == 0 && !reworded {
+		if changed, reworded := s.changedFiles(u); !which(len(changed) > 0, reworded) {
 			continue
 		}
-		dir := filepath.Join(c.dir, "base", fmt.Sprint(i))
+		dir := filepath.Join(j.c.dir, name, fmt.Sprint(i))
 		files := s.baseline.sources(u)
+		for _, name := range slices.Sorted(maps.Keys(was.Files)) {
+			if !strings.HasSuffix(name, ".go") && !isForeign(name) {
+				files = append(files, goSource{name: name, data: was.Files[name].Text})
+			}
+		}
 		if err := layOut(dir, files); err != nil {
-			return err
+			return nil, err
 		}
 		for _, f := range files {
 			replace[filepath.Join(was.Dir, f.name)] = filepath.Join(dir, f.name)
@@ -140,6 +183,18 @@ func (j *patchCompile) verify(ctx context.Context, paths []string) error {
 				replace[filepath.Join(was.Dir, f.name)] = "" // it is new
 			}
 		}
+	}
+	return replace, nil
+}
+
+// verify has the go command compile the baseline of packages as the host has
+// them, and compares export data and code with the binary. Where the sources
+// were not the ones that the host was built from, that shows here.
+func (j *patchCompile) verify(ctx context.Context, paths []string) error {
+	s, c := j.s, j.c
+	replace, err := j.asBefore("base", func(changed, reworded bool) bool { return changed || reworded })
+	if err != nil {
+		return err
 	}
 	overlay, err := j.overlay("baseline.json", replace)
 	if err != nil {
@@ -204,21 +259,32 @@ func (j *patchCompile) held(image *thin.Image, path, archive string) error {
 	if !ok {
 		return drift("object format", j.s.env.GOVERSION, "not known")
 	}
+	if name, ok := sameAsLinked(image, objects, types, true); !ok {
+		return drift(funcdiff.Short(name), "its code in the binary", "other code from the sources that it is taken to be built from")
+	}
+	return nil
+}
+
+// sameAsLinked compares the functions of a package with those that a linked file
+// has. It gives one that is not the same, if there is any. operands also compares
+// what they refer to, as far as that is in a host.
+func sameAsLinked(image *thin.Image, objects []*goobj.Object, types goobj.Types, operands bool) (name string, ok bool) {
 	for _, o := range objects {
+		names := refNames(o)
 		for _, table := range [][]goobj.Symbol{o.Defs, o.NonPkgDefs} {
 			for i := range table {
 				s := &table[i]
 				if !s.IsText() || s.ABI != goobj.ABIInternal || s.Flag&goobj.FlagDupOK != 0 {
 					continue
 				}
-				_, code, ok := image.Function(s.Name)
-				if ok && !sameCode(s, code, types) {
-					return drift(funcdiff.Short(s.Name), "its code in the binary", "other code from the sources that it is taken to be built from")
+				at, code, ok := image.Function(s.Name)
+				if ok && (!sameCode(s, code, types) || operands && !sameOperands(image, o, s, at, code, types, names)) {
+					return s.Name, false
 				}
 			}
 		}
 	}
-	return nil
+	return "", true
 }
 
 // sameCode compares a compiled function with what a linker made of it: the same
@@ -265,24 +331,24 @@ func readObjects(archive string) ([]*goobj.Object, error) {
 	return objects, nil
 }
 
-// read parses a version for comparison.
-func (j *patchCompile) read(p *patchable, v *compiledVersion, sd side, files []goSource, output string) error {
-	objects, err := readObjects(v.archive)
+// read parses a version for comparison, once.
+func (j *patchCompile) read(p *patchable, v *compiledVersion, indexed func(string, uint32) (goobj.Definition, error)) error {
+	if v.build != nil {
+		return nil
+	}
+	objects, err := readObjects(v.linked())
 	if err != nil {
 		return err
 	}
 	var sources []funcdiff.Source
-	for _, f := range files {
-		sources = append(sources, funcdiff.Source{Name: f.name, Data: f.data})
+	for _, f := range v.files {
+		sources = append(sources, funcdiff.Source{Name: f.name, Data: f.original()})
 	}
 	declared, err := funcdiff.Declare(p.compiled, sources)
 	if err != nil {
 		return err
 	}
-	v.build = &funcdiff.Build{
-		Objects: objects, Declared: declared, Leaks: declared.ParseLeaks(output),
-		Indexed: j.c.indexed(v.against, j.c.exports[sd]),
-	}
+	v.build = &funcdiff.Build{Objects: objects, Declared: declared, Leaks: declared.ParseLeaks(v.output), Indexed: indexed}
 	return nil
 }
 

@@ -7,11 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
@@ -40,12 +43,33 @@ type StressTest struct {
 	Functions int      // that each of them replaces
 }
 
-// StressEnv names the variable with the artifacts that the driver loads,
-// separated by colons; StressCount that of a file where it counts switches.
+// What the driver reads: the artifacts, separated by colons, and a file to which
+// it adds a line for each switch.
 const (
-	StressEnv   = "HOTGO_STRESS"
-	StressCount = "HOTGO_STRESS_COUNT"
+	stressEnv   = "HOTGO_STRESS"
+	stressCount = "HOTGO_STRESS_COUNT"
 )
+
+// Run runs the tests with flags of the test binary, such as -test.short, writes
+// what they print to out, and gives how often everything was replaced meanwhile.
+// Without patched it only runs them.
+//
+// Errors: *exec.ExitError where tests fail; the exit code is 99 where a patch
+// was refused.
+func (st *StressTest) Run(ctx context.Context, patched bool, out io.Writer, flags ...string) (switches int, err error) {
+	count := st.Binary + ".count"
+	cmd := exec.CommandContext(ctx, st.Binary, flags...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = st.Dir, out, out
+	cmd.Env = append(os.Environ(), "PWD="+st.Dir)
+	if patched {
+		cmd.Env = append(cmd.Env, stressEnv+"="+strings.Join(st.Patches, ":"), stressCount+"="+count)
+	}
+	if err := cmd.Run(); err != nil || !patched {
+		return 0, err
+	}
+	data, err := os.ReadFile(count)
+	return bytes.Count(data, []byte("\n")), err
+}
 
 // Stress builds the tests of a package, and n patches of it, into dir, which
 // must exist. The module of the builder's directory must require hotgo's.
@@ -64,6 +88,9 @@ func (b *Builder) Stress(ctx context.Context, pkg, dir string, n int) (*StressTe
 		return nil, &NotFoundError{What: "package " + pkg}
 	}
 	j := &stress{b: b, env: env, pkg: pkgs[0], dir: dir, recording: recording{dir: dir, seq: new(int)}}
+	if err := j.outOfCache(ctx); err != nil {
+		return nil, err
+	}
 	if err := j.build(ctx); err != nil {
 		return nil, err
 	}
@@ -91,10 +118,59 @@ type stress struct {
 	exports  map[string]string
 	compiled *patchedPackages
 	diff     *funcdiff.Diff
-	mainDir  string
+	flags    []string // of every run of the go command
 }
 
 func (j *stress) binary() string { return filepath.Join(j.dir, "stress.test") }
+
+// outOfCache copies a module of the module cache, in which the go command takes
+// no overlay, and has the copy stand for it.
+func (j *stress) outOfCache(ctx context.Context) error {
+	m := j.pkg.Module
+	if m == nil || m.Dir == "" || !strings.HasPrefix(m.Dir, j.env.GOMODCACHE+string(filepath.Separator)) {
+		return nil
+	}
+	moved := filepath.Join(j.dir, "module")
+	if err := os.CopyFS(moved, os.DirFS(m.Dir)); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(j.env.GOMOD)
+	if err != nil {
+		return err
+	}
+	mod, err := modfile.Parse(j.env.GOMOD, data, nil)
+	if err != nil {
+		return err
+	}
+	for _, r := range mod.Replace { // relative to where go.mod is
+		if r.New.Version == "" && !filepath.IsAbs(r.New.Path) {
+			if err := mod.AddReplace(r.Old.Path, r.Old.Version, filepath.Join(filepath.Dir(j.env.GOMOD), r.New.Path), ""); err != nil {
+				return err
+			}
+		}
+	}
+	if err := mod.AddReplace(m.Path, "", moved, ""); err != nil {
+		return err
+	}
+	if data, err = mod.Format(); err != nil {
+		return err
+	}
+	file := filepath.Join(j.dir, "stress.mod")
+	sum, err := os.ReadFile(strings.TrimSuffix(j.env.GOMOD, ".mod") + ".sum")
+	if err != nil {
+		return err
+	}
+	if err := cmpErr(os.WriteFile(file, data, 0o600), os.WriteFile(filepath.Join(j.dir, "stress.sum"), sum, 0o600)); err != nil {
+		return err
+	}
+	j.flags = []string{"-modfile=" + file}
+	pkgs, err := j.b.tool.List(ctx, j.flags, j.pkg.ImportPath)
+	if err != nil {
+		return goError(j.pkg.ImportPath, err)
+	}
+	j.pkg = pkgs[0]
+	return nil
+}
 
 // stressDriver becomes a test file. It replaces everything for as long as the
 // tests run.
@@ -111,7 +187,7 @@ import (
 )
 
 func init() {
-	artifacts := os.Getenv("HOTGO_STRESS")
+	artifacts := os.Getenv(%q)
 	if artifacts == "" {
 		return
 	}
@@ -119,7 +195,7 @@ func init() {
 	if err != nil {
 		panic(err)
 	}
-	count, err := os.Create(os.Getenv("HOTGO_STRESS_COUNT"))
+	count, err := os.Create(os.Getenv(%q))
 	if err != nil {
 		panic(err)
 	}
@@ -128,6 +204,11 @@ func init() {
 		os.Exit(99)
 	}
 	list := strings.Split(artifacts, ":")
+	// testing.AllocsPerRun counts what all goroutines allocate, and sets
+	// GOMAXPROCS to 1 for as long.
+	if runtime.GOMAXPROCS(0) == 1 {
+		runtime.GOMAXPROCS(2)
+	}
 	loaded := make(chan bool)
 	go func() {
 		for _, path := range list {
@@ -137,8 +218,15 @@ func init() {
 		}
 		close(loaded)
 		for i := 0; ; i++ {
-			if _, err := h.Rollback(context.Background(), %q, i%%(len(list)+1)); err != nil {
+			for runtime.GOMAXPROCS(0) == 1 {
+				runtime.Gosched()
+			}
+			// A test may keep a goroutine in a small function all the time: then
+			// the patch is refused, and the next round tries another.
+			if _, err := h.Rollback(context.Background(), %q, i%%(len(list)+1)); err != nil && !strings.Contains(err.Error(), "in the middle of it") {
 				fail(err)
+			} else if err != nil {
+				continue
 			}
 			fmt.Fprintln(count, i)
 			if i%%16 == 0 {
@@ -175,10 +263,9 @@ func (j *stress) build(ctx context.Context) error {
 		replace[path] = file
 		return os.WriteFile(file, []byte(text), 0o600)
 	}
-	j.mainDir = filepath.Join(j.b.opts.WorkDir, thinElement)
 	err := cmpErr(
-		add(filepath.Join(j.pkg.Dir, "hotgo_stress_test.go"), fmt.Sprintf(stressDriver, j.pkg.Name, module, j.pkg.Name)),
-		add(filepath.Join(j.mainDir, "main.go"), string(patchMain(false))+"\nfunc main() {}\n"),
+		add(filepath.Join(j.pkg.Dir, "hotgo_stress_test.go"), fmt.Sprintf(stressDriver, j.pkg.Name, module, stressEnv, stressCount, j.pkg.Name)),
+		add(filepath.Join(j.b.opts.WorkDir, thinElement, "main.go"), string(patchMain(false))+"\nfunc main() {}\n"),
 	)
 	if err != nil {
 		return err
@@ -196,8 +283,10 @@ func (j *stress) build(ctx context.Context) error {
 	tool := j.b.tool.With("CGO_ENABLED=1", "GOTMPDIR="+filepath.Join(j.dir, workDir), "HOTGO_RECORD="+filepath.Join(j.dir, recordDir))
 	// -D makes the package one that is not in the cache, and so its command
 	// known; see askGo.
-	out, err := tool.Test(ctx, "-c", "-vet=off", "-buildvcs=false", "-work", "-overlay="+overlay, `-toolexec=/bin/sh "`+script+`"`,
-		"-gcflags="+j.pkg.ImportPath+"=-D="+unique(), "-o", j.binary(), j.pkg.ImportPath)
+	out, err := tool.Test(ctx, append([]string{
+		"-c", "-vet=off", "-buildvcs=false", "-work", "-overlay=" + overlay, `-toolexec=/bin/sh "` + script + `"`,
+		"-gcflags=" + j.pkg.ImportPath + "=-D=" + unique(), "-o", j.binary(),
+	}, append(slices.Clone(j.flags), j.pkg.ImportPath)...)...)
 	if err != nil {
 		return &BuildError{Plugin: j.pkg.ImportPath, Output: out, Err: err}
 	}
@@ -263,10 +352,9 @@ func (j *stress) learn(ctx context.Context, overlay string) error {
 	if out, err := run.CombinedOutput(); err != nil {
 		return &BuildError{Plugin: j.pkg.ImportPath, Output: string(out), Err: err}
 	}
-	main, err := j.b.tool.With(j.settings.env...).Exports(ctx, []string{
-		"-export", "-buildvcs=false", "-overlay=" + overlay,
-		"-gcflags=-dynlink -linkshared -p=" + thinElement,
-	}, "./"+thinElement)
+	main, err := j.b.tool.With(j.settings.env...).Exports(ctx, append([]string{
+		"-export", "-buildvcs=false", "-overlay=" + overlay, "-gcflags=-dynlink -linkshared -p=" + thinElement,
+	}, j.flags...), "./"+thinElement)
 	if err != nil {
 		return goError(thinElement, err)
 	}

@@ -48,6 +48,11 @@ func (d *differ) catalogue(c *comparer, pkg Package) error {
 	}
 	d.variables(c, pkg)
 	old, now := pkg.Old.Declared, pkg.New.Declared
+	for _, name := range slices.Sorted(maps.Keys(now.Funcs)) {
+		if was := old.Funcs[name]; was != nil && (was.NoBody || now.Funcs[name].NoBody) && was.Body != now.Funcs[name].Body {
+			d.find(true, CodeBeyond, name, "%s cannot be replaced: it is implemented elsewhere", Short(name))
+		}
+	}
 	switch {
 	case len(now.Inits) > len(old.Inits):
 		d.find(true, CodeInit, now.Prefix+".init", "%s has an init function more, and init functions run when the program starts", Short(now.Prefix))
@@ -72,11 +77,18 @@ func (d *differ) types(c *comparer, pkg Package) error {
 			continue
 		}
 		name := strings.TrimLeft(strings.TrimPrefix(k.name, "type:"), "*")
-		if base, instance := generic(name); instance {
+		if base, instance := typeInstance(name); instance {
 			d.find(true, CodeGeneric, name, "the type %s, an instance of %s, has another layout or other methods, and the program has values of the old one", Short(name), Short(base))
 			continue
 		}
+		if composite(name) {
+			d.composites = append(d.composites, name)
+			continue
+		}
 		d.typeFinding(pkg, name)
+	}
+	for name, was := range pkg.Old.Declared.Types {
+		d.renamed(pkg, name, was)
 	}
 	// Types whose descriptors nobody needed.
 	for name, now := range pkg.New.Declared.Types {
@@ -93,10 +105,43 @@ func (d *differ) types(c *comparer, pkg Package) error {
 	return nil
 }
 
+// typeInstance gives the generic type that a type is an instance of, and whether
+// it is one.
+func typeInstance(name string) (base string, ok bool) {
+	base, _, ok = strings.Cut(name, "[")
+	return base, ok && strings.HasSuffix(name, "]") && !composite(base) && strings.Contains(base, ".")
+}
+
+// composite reports whether a type's name is spelled out of those of others. It
+// changes only where one of those does.
+func composite(name string) bool {
+	base, _, _ := strings.Cut(name, "[")
+	return base == "" || base == "map" || strings.ContainsAny(base, " ({<") || strings.HasPrefix(name, "noalg.") || strings.HasPrefix(name, "map.")
+}
+
+// renamed looks for a type that took the place of one that is gone.
+func (d *differ) renamed(pkg Package, name string, was *Type) {
+	if pkg.New.Declared.Types[name] != nil || was.Alias || was.Generic || !d.Has("type:"+name, goobj.ABI0) && !d.Has("type:*"+name, goobj.ABI0) {
+		return
+	}
+	for _, fresh := range slices.Sorted(maps.Keys(pkg.New.Declared.Types)) {
+		now := pkg.New.Declared.Types[fresh]
+		if pkg.Old.Declared.Types[fresh] == nil && !now.Alias && now.Text == was.Text {
+			d.find(true, CodeRename, name, "the type %s is called %s now, and the program has values of it by the old name", Short(name), Short(fresh))
+			return
+		}
+	}
+}
+
 // typeFinding says what happened to a type, as its source tells.
 func (d *differ) typeFinding(pkg Package, name string) {
 	was, now := pkg.Old.Declared.Types[name], pkg.New.Declared.Types[name]
 	short := Short(name)
+	if name, _, local := strings.Cut(name, "·"); local {
+		// Those of one name the compiler numbers.
+		d.find(true, CodeLayout, name, "a type %s that a function declares changed, or another one of that name came or went, and the program may have values of it", Short(name))
+		return
+	}
 	if was == nil || now == nil {
 		d.find(true, CodeLayout, name, "the type %s changed, and the program has values of the old one", short)
 		return
@@ -245,8 +290,8 @@ func (d *differ) variables(c *comparer, pkg Package) {
 		if was == nil {
 			continue // the program has it all the same: an earlier name of it
 		}
-		q, ok := c.oldDefs[k]
-		if was.Type != now.Type && was.Type != "" && now.Type != "" || ok && c.typeHashOld(q) != c.typeHash(p) {
+		// The objects know the types, and the sources say little about them.
+		if q, ok := c.oldDefs[k]; ok && c.typeHashOld(q) != c.typeHash(p) {
 			d.find(true, CodeVarType, name, "the variable %s has another type, and it keeps its value", Short(name))
 			continue
 		}
@@ -295,15 +340,15 @@ func (d *differ) functionFindings(functions []Function) {
 		}
 		switch {
 		case f.Change != Changed:
-		case was != nil && (was.Pragma != "" || was.NoBody) || now != nil && (now.Pragma != "" || now.NoBody):
-			what := "it is implemented in assembly"
-			if p := was.Pragma + now.Pragma; p != "" {
-				what = "it has the directive //go:" + strings.TrimPrefix(now.Pragma, " ")
-				if now.Pragma == "" {
-					what = "it had the directive //go:" + was.Pragma
-				}
+		case was != nil && was.Pragma != "" || now != nil && now.Pragma != "":
+			pragma := ""
+			if now != nil {
+				pragma = now.Pragma
 			}
-			d.find(true, CodeBeyond, f.Name, "%s cannot be replaced: %s", short, what)
+			if pragma == "" {
+				pragma = was.Pragma
+			}
+			d.find(true, CodeBeyond, f.Name, "%s cannot be replaced: it has the directive //go:%s", short, pragma)
 		case was != nil && now != nil && was.Signature != now.Signature && d.taken[f.Name]:
 			d.find(true, CodeSignature, f.Name, "%s was %s and is %s, and the program has it as a value or method", short, plain(was.Signature), plain(now.Signature))
 		case f.Unlike && f.Redirect && slices.ContainsFunc(d.callers[f.Name], d.differs):

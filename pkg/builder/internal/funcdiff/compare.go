@@ -199,7 +199,7 @@ func (c *comparer) resolve(b *Build, o *goobj.Object, r goobj.Ref) (nameABI, pla
 		return nameABI{}, place{}
 	}
 	named := r.Pkg == goobj.PkgNone && int(r.Sym) >= len(o.NonPkgDefs)
-	if named || Shared(s, b.Declared.Declares) {
+	if named || Shared(s, b.Declared.Names) {
 		return nameABI{s.Name, s.ABI}, place{}
 	}
 	return nameABI{}, place{o, s}

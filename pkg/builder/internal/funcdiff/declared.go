@@ -146,6 +146,27 @@ func (d *Declarations) Declares(name string) bool {
 	return ok
 }
 
+// Names reports whether the linker's name is that of a declared function or of a
+// method of a declared type, the compiler's wrappers included: a method may be
+// called func1, as function literals are.
+func (d *Declarations) Names(name string) bool {
+	if d.Declares(name) {
+		return true
+	}
+	if d == nil {
+		return false
+	}
+	bare, ok := strings.CutPrefix(outside(name), d.Prefix+".")
+	if !ok {
+		return false
+	}
+	recv, method, ok := strings.Cut(bare, ".")
+	if p, pointer := strings.CutPrefix(recv, "(*"); pointer {
+		recv = strings.TrimSuffix(p, ")")
+	}
+	return ok && !strings.Contains(method, ".") && d.Types[d.name(recv)] != nil
+}
+
 // collectTypes comes first: aliases stand for what they are in signatures.
 func (d *Declarations) collectTypes(f *file) {
 	for _, decl := range f.ast.Decls {

@@ -41,6 +41,7 @@ type Function struct {
 	Package string // whose objects have it
 	Change  Change
 	Edited  bool   // its own source differs
+	Wrapper bool   // the compiler made it, for a method that is called another way than declared
 	Reason  string // why, where it was not edited itself
 	// Redirect says that what calls the old one is to reach the new one. It is
 	// false where the program does not have the function, and where the old one
@@ -102,15 +103,16 @@ func Identity(p Program, packages []Package) (*Diff, error) {
 
 type differ struct {
 	Program
-	packages []Package
-	sides    []*comparer
-	all      bool
-	rebound  map[string]bool
-	changed  map[string]*Function
-	callers  map[string][]string // old: function -> who calls it directly
-	taken    map[string]bool     // old: functions that are more than called
-	findings []Finding
-	err      error
+	packages   []Package
+	sides      []*comparer
+	all        bool
+	rebound    map[string]bool
+	changed    map[string]*Function
+	callers    map[string][]string // old: function -> who calls it directly
+	taken      map[string]bool     // old: functions that are more than called
+	findings   []Finding
+	composites []string // types that changed because what they consist of did
+	err        error
 }
 
 func newDiffer(p Program, packages []Package) *differ {
@@ -176,11 +178,14 @@ func (d *differ) functions() error {
 			}
 			was, ok := c.oldDefs[k]
 			switch {
-			case d.all && !ok, d.all && !d.Has(k.name, k.abi):
+			case d.all && (!ok || !d.Has(k.name, k.abi) || !strings.HasPrefix(k.name, pkg.New.Declared.Prefix+".")):
 			case !ok:
 				// Instances and wrappers of other packages' functions come and
-				// go with their use.
-				if pkg.New.Declared.Declares(k.name) && !d.Has(k.name, k.abi) {
+				// go with their use. Those of this one's types count: methods
+				// are inlined into them, and a type that a patch brought leads
+				// to that patch's for good.
+				own := pkg.New.Declared.Declares(k.name) || strings.HasPrefix(k.name, pkg.New.Declared.Prefix+".")
+				if own && !d.Has(k.name, k.abi) {
 					d.add(pkg, k, Added)
 				}
 			case d.all:
@@ -212,9 +217,14 @@ func byName(a, b nameABI) int {
 }
 
 // candidate reports whether a symbol is a function that a patch can be about.
+// Of one that is implemented in assembly the compiler makes a wrapper, and the
+// program may have the function alone under the name.
 func (d *differ) candidate(pkg Package, s *goobj.Symbol) bool {
+	if f := pkg.New.Declared.Funcs[s.Name]; f != nil && f.NoBody {
+		return false
+	}
 	return s.IsText() && s.ABI == goobj.ABIInternal && !strings.HasPrefix(s.Name, "type:") &&
-		!initialiser(pkg.New.Declared.Prefix, s.Name) && Shared(s, pkg.New.Declared.Declares)
+		!initialiser(pkg.New.Declared.Prefix, s.Name) && Shared(s, pkg.New.Declared.Names)
 }
 
 func (d *differ) add(pkg Package, k nameABI, change Change) {
@@ -224,15 +234,31 @@ func (d *differ) add(pkg Package, k nameABI, change Change) {
 	if was != nil && now != nil {
 		f.Edited = was.Body != now.Body
 	}
+	method := base
+	if f.Wrapper = now == nil; f.Wrapper {
+		method = valueMethod(base)
+		now = pkg.New.Declared.Funcs[method]
+	}
 	signature := ""
 	if now != nil {
 		signature = now.Signature
 	}
 	f.Unlike = change == Changed && pkg.Old.Leaks[base] != pkg.New.Leaks[base]
-	h := sha256.Sum256([]byte(signature + "\x00" + pkg.New.Leaks[base]))
+	h := sha256.Sum256([]byte(signature + "\x00" + pkg.New.Leaks[method]))
 	f.Contract = fmt.Sprintf("%x", h[:8])
 	f.Redirect = change == Changed && !d.rebound[k.name] && d.Has(k.name, k.abi)
 	d.changed[k.name] = f
+}
+
+// valueMethod gives the method that the wrapper for pointers of its receiver's
+// type is named after: example.com/cart.(*Cart).Total -> example.com/cart.Cart.Total.
+func valueMethod(name string) string {
+	before, after, ok := strings.Cut(name, ".(*")
+	if !ok {
+		return name
+	}
+	typ, rest, _ := strings.Cut(after, ")")
+	return before + "." + typ + rest
 }
 
 // rebind finds functions that must keep their old callers to themselves:
@@ -254,18 +280,50 @@ func (d *differ) rebind() {
 	}
 }
 
-// differs reports whether a function, or the one that a literal is in, differs.
+// differs reports whether a function of the old build, or the one that a literal
+// is in, is another one in the new build, or is not in it: what runs of it may
+// run for ever.
 func (d *differ) differs(name string) bool {
+	for i, pkg := range d.packages {
+		if initialiser(pkg.Old.Declared.Prefix, name) {
+			return d.leftBehind(d.sides[i], name)
+		}
+	}
 	for {
 		if f := d.changed[name]; f != nil {
-			return f.Change == Changed
+			return f.Change != Added
 		}
 		i := lastOutside(name, '.')
 		if i < 0 || !Closure(name) {
-			return false
+			return d.gone(name)
 		}
 		name = name[:i]
 	}
+}
+
+// gone reports whether only the old build has a function. Such a one is not
+// always Removed: instances and wrappers come and go with their use.
+func (d *differ) gone(name string) bool {
+	k := nameABI{name, goobj.ABIInternal}
+	return slices.ContainsFunc(d.sides, func(c *comparer) bool {
+		return c.oldDefs[k].symbol != nil && c.newDefs[k].symbol == nil
+	})
+}
+
+// leftBehind reports whether a function that belongs to initialisers is a
+// literal, which may be called for ever and is in no patch, and the new build has
+// another under its name.
+func (d *differ) leftBehind(c *comparer, name string) bool {
+	if ranOnce(c.old.Declared.Prefix, name) {
+		return false
+	}
+	k := nameABI{name, goobj.ABIInternal}
+	was, now := c.oldDefs[k], c.newDefs[k]
+	if was.symbol == nil || now.symbol == nil {
+		return true
+	}
+	same, err := c.equal(was, now)
+	return !same || err != nil
 }
 
 // dictionaryChanged compares the dictionaries of a generic function's instances.

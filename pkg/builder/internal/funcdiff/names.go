@@ -1,6 +1,7 @@
 package funcdiff
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
@@ -18,7 +19,7 @@ import (
 // its name. declared tells the functions that the sources declare, by the
 // linker's names.
 func Shared(s *goobj.Symbol, declared func(name string) bool) bool {
-	if s.Name == "" || s.ABI == goobj.ABIStatic || s.Flag&goobj.FlagLocal != 0 && !s.IsText() {
+	if s.Name == "" || s.ABI == goobj.ABIStatic || !s.IsText() && (s.Flag&goobj.FlagLocal != 0 || JumpTable(s.Name)) {
 		return false
 	}
 	return sharedName(s.Name, declared)
@@ -35,11 +36,23 @@ func sharedName(name string, declared func(name string) bool) bool {
 		return false // by content
 	case strings.HasSuffix(name, "..inittask"):
 		return true
-	case strings.Contains(name, ".."):
-		return false
+	case strings.Contains(outside(name), ".."):
+		return false // in brackets it is func(...int)
 	}
 	name = strings.TrimSuffix(name, "·f")
 	return !Closure(name) || declared != nil && declared(name)
+}
+
+// JumpTable reports whether a symbol is a table of addresses within a function:
+// F.jump3 (cmd/compile/internal/ssagen/ssa.go, Go 1.26 and 1.27: emitJumpTable).
+// A package may declare a variable jump3; what is before the dot tells.
+func JumpTable(name string) bool {
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 {
+		return false
+	}
+	n, ok := strings.CutPrefix(name[i+1:], "jump")
+	return ok && digits(n) && strings.Contains(name[strings.LastIndexByte(name[:i], '/')+1:i], ".")
 }
 
 // Closure reports whether a function's name is one that the compiler gives to a
@@ -81,6 +94,15 @@ func lastOutside(s string, c byte) int {
 	return -1
 }
 
+// outside gives what of a name is not in brackets.
+func outside(s string) string {
+	i, j := strings.IndexByte(s, '['), strings.LastIndexByte(s, ']')
+	if i < 0 || j < i {
+		return s
+	}
+	return s[:i] + s[j+1:]
+}
+
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
@@ -88,12 +110,8 @@ func digits(s string) bool {
 // generic gives the name of the function that an instance is of, without type
 // arguments, and whether it is one.
 func generic(name string) (base string, ok bool) {
-	i := strings.IndexByte(name, '[')
-	j := strings.LastIndexByte(name, ']')
-	if i < 0 || j < i {
-		return name, false
-	}
-	return name[:i] + name[j+1:], true
+	base = outside(name)
+	return base, base != name
 }
 
 // initialiser reports whether a function runs when the package is initialised:
@@ -111,9 +129,26 @@ func initialiser(prefix, name string) bool {
 	return false
 }
 
+// ranOnce reports whether an initialiser is none of the function literals in one:
+// the program has run it, and nothing calls it again.
+func ranOnce(prefix, name string) bool {
+	rest := strings.TrimPrefix(name, prefix+".")
+	if rest == "init" {
+		return true
+	}
+	for _, p := range []string{"init.", "map.init."} {
+		if n, ok := strings.CutPrefix(rest, p); ok && digits(n) {
+			return true
+		}
+	}
+	return false
+}
+
 // Short gives a symbol's name as a reader of the sources knows it: without the
-// directories of the import path.
+// directories of the import path, and without the path element by which a
+// generation of a plugin differs from others.
 func Short(name string) string {
+	name = fresh.ReplaceAllString(name, "$1")
 	head := name
 	if i := strings.IndexAny(head, "[("); i >= 0 {
 		head = head[:i]
@@ -123,3 +158,6 @@ func Short(name string) string {
 	}
 	return strings.ReplaceAll(name, "%2e", ".")
 }
+
+// fresh is the last element of the import paths of a generation's own packages.
+var fresh = regexp.MustCompile(`/hotgo_[0-9a-f]{12}([./]|$)`)

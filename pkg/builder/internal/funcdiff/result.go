@@ -32,6 +32,11 @@ func (d *differ) result() (*Diff, error) {
 	if !d.all {
 		d.functionFindings(out.Functions)
 	}
+	if !slices.ContainsFunc(d.findings, func(f Finding) bool { return f.Refuse }) {
+		for _, name := range d.composites {
+			d.find(true, CodeLayout, name, "the type %s changed, and the program has values of the old one", Short(name))
+		}
+	}
 	slices.SortStableFunc(d.findings, func(a, b Finding) int {
 		if a.Refuse != b.Refuse {
 			if a.Refuse {
@@ -83,13 +88,15 @@ func (c *comparer) contentHash(p place) string {
 func (c *comparer) typeHash(p place) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %d\n", p.symbol.Size, p.symbol.Align)
+	known := false
 	for _, a := range p.symbol.Aux {
 		if a.Type == goobj.AuxGotype {
 			k, _ := c.resolve(c.new, p.object, a.Sym)
 			fmt.Fprintf(h, "%s\n", k.name)
+			known = true
 		}
 	}
-	if v := c.new.Declared.Vars[p.symbol.Name]; v != nil {
+	if v := c.new.Declared.Vars[p.symbol.Name]; v != nil && !known {
 		fmt.Fprintf(h, "%s\n", v.Type)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])

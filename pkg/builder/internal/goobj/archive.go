@@ -111,3 +111,27 @@ func (a *Archive) Objects() []int {
 	}
 	return objects
 }
+
+// Replace replaces old with new, which must be as long, in the Go objects and
+// the export data; see [Object.Replace]. The archive is then as if it had been
+// compiled that way, but for hashes.
+func (a *Archive) Replace(old, new string) error {
+	for i := range a.Members {
+		m := &a.Members[i]
+		if m.Name == PkgDef {
+			m.Data = bytes.ReplaceAll(m.Data, []byte(old), []byte(new))
+		}
+		if !m.IsObject() {
+			continue
+		}
+		o, err := Parse(m.Data)
+		if err == nil {
+			err = o.Replace(old, new)
+		}
+		if err != nil {
+			return err
+		}
+		m.Data = o.Bytes()
+	}
+	return nil
+}

@@ -53,3 +53,13 @@ func TestBrokenArchiveIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestReplacedArchiveKeepsForeignObjects(t *testing.T) {
+	a := &Archive{Members: []Member{{PkgDef, []byte("go object export old")}, {"_x001.o", []byte("\x7fELF old")}}}
+	if err := a.Replace("old", "new"); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(a.Members[0].Data) + string(a.Members[1].Data); got != "go object export new\x7fELF old" {
+		t.Errorf("%q", got)
+	}
+}

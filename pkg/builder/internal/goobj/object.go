@@ -165,6 +165,19 @@ func (o *Object) Symbol(r Ref) *Symbol {
 	return &table[i]
 }
 
+// Definition gives the definition of a name in Defs or NonPkgDefs, or nil. The
+// result points into o.
+func (o *Object) Definition(name string, abi uint16) *Symbol {
+	for _, table := range [][]Symbol{o.Defs, o.NonPkgDefs} {
+		for i := range table {
+			if s := &table[i]; s.Name == name && s.ABI == abi {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
 // Position gives the reference to s, a definition of o in Defs or NonPkgDefs.
 func (o *Object) Position(s *Symbol) (Ref, bool) {
 	for i := range o.Defs {

@@ -41,8 +41,14 @@ type Rewriter struct {
 	// name, as for External, which is asked first, and the definition keeps its
 	// name but becomes the object's own, so that nothing finds it by name. Who
 	// wants it in the program has to refer to it by position, from the object
-	// itself: see Object.Keep. nil means none.
+	// itself: see Object.Keep. Data that leads to places inside of it, a jump
+	// table, goes on leading there. nil means none.
 	Aside func(s *Symbol) bool
+
+	// Within reports whether relocations of a type cannot lead out of what is
+	// linked: those keep referring to a definition that is set aside. nil means
+	// none.
+	Within func(relocType uint16) bool
 
 	// Old is replaced with New everywhere, see Object.Replace. "" for none.
 	Old, New string
@@ -57,7 +63,7 @@ type Rewriter struct {
 // After an error o is not usable. errors.Is finds ErrBuiltin where the object
 // was compiled the wrong way.
 func (w *Rewriter) Rewrite(o *Object) error {
-	p := pass{Rewriter: w, o: o, named: make(map[nameABI]uint32), converted: make(map[Ref]Ref)}
+	p := pass{Rewriter: w, o: o, named: make(map[nameABI]uint32), converted: make(map[Ref]Ref), aside: make(map[Ref]bool)}
 	if err := p.run(); err != nil {
 		return fmt.Errorf("rewrite references of Go object: %w", err)
 	}
@@ -80,6 +86,8 @@ type pass struct {
 	named map[nameABI]uint32
 	// converted are references that change, and to what.
 	converted map[Ref]Ref
+	// aside are those to definitions that stay beside another.
+	aside map[Ref]bool
 	// names are the object's RefNames.
 	names map[Ref]string
 }
@@ -129,7 +137,8 @@ func (p *pass) leaveOut(pkg uint32, table []Symbol) {
 		if !external && !is(p.Aside, s) {
 			continue
 		}
-		p.converted[Ref{Pkg: pkg, Sym: uint32(i)}] = p.name(s.Name, s.ABI, s.Flag2&Flag2UsedInIface)
+		ref := Ref{Pkg: pkg, Sym: uint32(i)}
+		p.converted[ref] = p.name(s.Name, s.ABI, s.Flag2&Flag2UsedInIface)
 		// The linker does not put static symbols into its table of names
 		// (cmd/link/internal/loader/loader.go, Go 1.26 and 1.27: addSym). A flag
 		// for linkname, whose bits differ by release, would make it check whether
@@ -137,6 +146,7 @@ func (p *pass) leaveOut(pkg uint32, table []Symbol) {
 		if external {
 			s.Name = externalPrefix + s.Name
 		} else {
+			p.aside[ref] = true
 			s.Flag &^= FlagDupOK // one of several is of no use under a name of its own
 		}
 		s.ABI = ABIStatic
@@ -147,7 +157,11 @@ func (p *pass) leaveOut(pkg uint32, table []Symbol) {
 // symbol converts the references of one definition.
 func (p *pass) symbol(s *Symbol) error {
 	for i := range s.Relocs {
-		if err := p.convert(&s.Relocs[i].Sym); err != nil {
+		r := &s.Relocs[i]
+		if p.aside[r.Sym] && (r.Add != 0 && !s.IsText() || p.Within != nil && p.Within(r.Type)) {
+			continue // a jump table has F+offset: cmd/internal/obj/x86/asm6.go, Go 1.26 and 1.27, span6
+		}
+		if err := p.convert(&r.Sym); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,18 @@ func exports(src []byte) (funcs, vars []string) {
 		}
 	}
 	return funcs, vars
+}
+
+// Exported gives the exported functions and variables that Go files declare at
+// package level, sorted, as [Unit.Exports] does it.
+func Exported(files [][]byte) (funcs, vars []string) {
+	for _, src := range files {
+		f, v := exports(src)
+		funcs, vars = append(funcs, f...), append(vars, v...)
+	}
+	slices.Sort(funcs)
+	slices.Sort(vars)
+	return slices.Compact(funcs), slices.Compact(vars)
 }
 
 // EntryFile is the name of the generated files.

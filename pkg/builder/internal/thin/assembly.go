@@ -72,6 +72,28 @@ func (l *Linker) assemblyOf(in *Input) (map[string]bool, error) {
 	return a.names, nil
 }
 
+// assemblyOfBase is assemblyOf for the package that a name belongs to, where the
+// artifact that is patched brought it; others are the host's.
+func (l *Linker) assemblyOfBase(in *Input, name string, hosts map[string]bool) (map[string]bool, error) {
+	file := in.Compiled[packageOf(name)]
+	if file == "" {
+		return hosts, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.loaded[file] == nil {
+		names, err := assembledIn(file)
+		if err != nil {
+			return nil, unfit("the objects of %s: %w", packageOf(name), err)
+		}
+		l.loaded[file] = map[string]bool{}
+		for _, name := range names {
+			l.loaded[file][name] = true
+		}
+	}
+	return l.loaded[file], nil
+}
+
 // assembledIn gives what the assembly objects of an archive define with ABI0.
 // Of other members it reads the header alone: all of a program's archives are
 // many megabytes, and the assembly in them is little.
@@ -125,8 +147,9 @@ const maxAssembly = 64 << 20
 // hostSymbol finds the host's symbol of a name and an ABI.
 func (l *Linker) hostSymbol(in *Input, k nameABI) (symbol, bool, error) {
 	name := mangle(k.name)
-	plain, ok := l.cfg.Image.find(name)
-	suffixed, hasABI0 := l.cfg.Image.find(name + ".abi0")
+	image := l.image(in)
+	plain, ok := image.find(name)
+	suffixed, hasABI0 := image.find(name + ".abi0")
 	switch {
 	case k.abi == goobj.ABI0 && hasABI0:
 		return suffixed, true, nil
@@ -140,6 +163,9 @@ func (l *Linker) hostSymbol(in *Input, k nameABI) (symbol, bool, error) {
 		return plain, k.abi == goobj.ABI0, nil
 	}
 	assembled, err := l.assemblyOf(in)
+	if err == nil && in.Base != nil {
+		assembled, err = l.assemblyOfBase(in, k.name, assembled)
+	}
 	if err != nil {
 		return symbol{}, false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"strings"
 
+	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
 )
 
@@ -24,8 +25,8 @@ func (l *Linker) leave(in *Input, u *unit, types goobj.Types) error {
 			u.external[k] = true // every artifact brings its own, see loader.go
 			continue
 		}
-		if ownType(d.symbol) {
-			continue
+		if ownType(d.symbol) || funcdiff.JumpTable(k.name) {
+			continue // the host's table leads into the host's function
 		}
 		_, ok, err := l.hostSymbol(in, k)
 		if err != nil {
@@ -47,7 +48,7 @@ func (u *unit) keepOffsets(types goobj.Types, except map[nameABI]bool) {
 			continue
 		}
 		for _, r := range d.symbol.Relocs {
-			if r.Type != types.MethodOff && r.Type != types.AddrOff {
+			if !within(types, r.Type) {
 				continue
 			}
 			if s := d.object.Symbol(r.Sym); s != nil && !except[nameABI{s.Name, s.ABI}] {
@@ -55,6 +56,12 @@ func (u *unit) keepOffsets(types goobj.Types, except map[nameABI]bool) {
 			}
 		}
 	}
+}
+
+// within reports whether relocations of a type are offsets, which cannot lead
+// out of the artifact.
+func within(types goobj.Types, relocType uint16) bool {
+	return relocType == types.MethodOff || relocType == types.AddrOff
 }
 
 // ownType reports whether a symbol is a type descriptor that every object has

@@ -20,19 +20,20 @@ import (
 //   - A function that the artifact has for one ABI and takes from the host for
 //     the other is two symbols of one name then. The artifact's own is called
 //     by no one else and gives way.
-//   - What is nobody else's affair becomes hidden: it needs no lookup at load.
-func finish(file string, hidden func(name string) bool) error {
+//   - What nobody else may replace gets a visibility that says so: it needs no
+//     lookup at load.
+func finish(file string, visibility func(name string) elf.SymVis) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if err := edit(data, hidden); err != nil {
+	if err := edit(data, visibility); err != nil {
 		return unfit("the object of the Go linker: %w", err)
 	}
 	return os.WriteFile(file, data, 0o600)
 }
 
-func edit(data []byte, hidden func(name string) bool) error {
+func edit(data []byte, visibility func(name string) elf.SymVis) error {
 	le := binary.LittleEndian
 	if len(data) < 64 || string(data[:6]) != "\x7fELF\x02\x01" {
 		return fmt.Errorf("it is no ELF file")
@@ -70,7 +71,7 @@ func edit(data []byte, hidden func(name string) bool) error {
 			if err != nil {
 				return err
 			}
-			if err := editSymbols(table, strs, hidden); err != nil {
+			if err := editSymbols(table, strs, visibility); err != nil {
 				return err
 			}
 		}
@@ -78,7 +79,7 @@ func edit(data []byte, hidden func(name string) bool) error {
 	return nil
 }
 
-func editSymbols(table, strs []byte, hidden func(name string) bool) error {
+func editSymbols(table, strs []byte, visibility func(name string) elf.SymVis) error {
 	le := binary.LittleEndian
 	taken := map[string]bool{}     // names of functions that are the host's
 	defined := map[string][]byte{} // global functions of the artifact
@@ -107,8 +108,10 @@ func editSymbols(table, strs []byte, hidden func(name string) bool) error {
 				name = cut
 			}
 			taken[name] = true
-		case hidden(name):
-			table[5] = table[5]&^3 | byte(elf.STV_HIDDEN)
+		default:
+			if v := visibility(name); v != elf.STV_DEFAULT {
+				table[5] = table[5]&^3 | byte(v)
+			}
 		}
 	}
 	for name, entry := range defined {

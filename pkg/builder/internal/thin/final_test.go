@@ -23,6 +23,7 @@ func linkerObject() []byte {
 		{"memmove.abi0", elf.STB_GLOBAL, 0},
 		{"own.abiinternal", elf.STB_GLOBAL, 1},
 		{"own.hidden", elf.STB_GLOBAL, 1},
+		{"own.shown", elf.STB_GLOBAL, 1},
 	}
 	strs, table := []byte{0}, new(bytes.Buffer)
 	put := func(b *bytes.Buffer, v any) { binary.Write(b, binary.LittleEndian, v) }
@@ -61,9 +62,19 @@ func linkerObject() []byte {
 	return data
 }
 
+func hides(name string) elf.SymVis {
+	switch {
+	case strings.HasSuffix(name, "hidden"):
+		return elf.STV_HIDDEN
+	case strings.HasSuffix(name, "shown"):
+		return elf.STV_PROTECTED
+	}
+	return elf.STV_DEFAULT
+}
+
 func TestFinishedObjectRefersToTheHost(t *testing.T) {
 	data := linkerObject()
-	if err := edit(data, func(name string) bool { return strings.Contains(name, "hidden") }); err != nil {
+	if err := edit(data, hides); err != nil {
 		t.Fatal(err)
 	}
 	f, err := elf.NewFile(bytes.NewReader(data))
@@ -89,11 +100,14 @@ func TestFinishedObjectRefersToTheHost(t *testing.T) {
 	if s := byName["own.hidden"]; elf.ST_VISIBILITY(s.Other) != elf.STV_HIDDEN || s.Section != 1 {
 		t.Errorf("own.hidden: %+v", s)
 	}
+	if s := byName["own.shown"]; elf.ST_VISIBILITY(s.Other) != elf.STV_PROTECTED || s.Section != 1 {
+		t.Errorf("own.shown: %+v", s)
+	}
 	if f.Sections[2].Size != 0 {
 		t.Errorf("%d bytes for each thread are left", f.Sections[2].Size)
 	}
 	again := bytes.Clone(data)
-	if err := edit(again, func(name string) bool { return strings.Contains(name, "hidden") }); err != nil || !bytes.Equal(again, data) {
+	if err := edit(again, hides); err != nil || !bytes.Equal(again, data) {
 		t.Errorf("a finished object is edited again (%v)", err)
 	}
 }
@@ -101,7 +115,7 @@ func TestFinishedObjectRefersToTheHost(t *testing.T) {
 func TestDamagedObjectIsRefused(t *testing.T) {
 	whole := linkerObject()
 	for n := range len(whole) {
-		if err := edit(bytes.Clone(whole[:n]), func(string) bool { return true }); err == nil {
+		if err := edit(bytes.Clone(whole[:n]), func(string) elf.SymVis { return elf.STV_HIDDEN }); err == nil {
 			t.Fatalf("the first %d bytes are taken for all", n)
 		}
 	}
@@ -116,7 +130,7 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		before := bytes.Clone(data)
-		if err := edit(data, func(name string) bool { return len(name)%2 == 0 }); err != nil {
+		if err := edit(data, func(name string) elf.SymVis { return elf.SymVis(len(name) % 4) }); err != nil {
 			return
 		}
 		if len(data) != len(before) || string(data[:6]) != string(before[:6]) {

@@ -17,7 +17,13 @@ import (
 // Image is a host's binary as a link sees it: what it defines for plugins, and
 // the bytes of its types. Its methods may be called concurrently. It holds the
 // file open, so the binary may be replaced or removed meanwhile.
+//
+// It may also be an artifact that the host has loaded, together with the host:
+// see [OpenLoaded].
 type Image struct {
+	under  *Image // what the file is loaded into, nil for a host
+	joined joins  // guarded by the linker; nil for a host
+
 	file  *os.File
 	elf   *elf.File
 	names map[string]uint32 // dynamic symbols that are defined, by name -> index
@@ -32,6 +38,11 @@ type Image struct {
 
 // relative is an address that the dynamic linker puts at an address.
 type relative struct{ at, value uint64 }
+
+// loadedAt is where an artifact is loaded as far as links go: addresses of a
+// link are those of the artifact's file plus this, and so none of the host's.
+// Nothing that is linked contains any of them.
+const loadedAt = 1 << 40
 
 // symbol is a dynamic symbol of the host.
 type symbol struct {
@@ -62,6 +73,18 @@ func OpenImage(path string) (*Image, error) {
 	}
 	m.file = f
 	return m, nil
+}
+
+// OpenLoaded reads an artifact that a host has loaded. The image has what both
+// define: names are looked up in the host first, as the dynamic linker does it.
+//
+// Errors: as OpenImage.
+func OpenLoaded(path string, host *Image) (*Image, error) {
+	m, err := OpenImage(path)
+	if err == nil {
+		m.under, m.joined = host, joins{}
+	}
+	return m, err
 }
 
 // newImage reads a binary of which nothing is taken for granted: it may be cut
@@ -157,11 +180,36 @@ func (m *Image) nameOf(i uint32) string {
 
 // find gives a symbol by the name it has in the host.
 func (m *Image) find(name string) (symbol, bool) {
+	if m.under == nil {
+		return m.own(name)
+	}
+	s, ok := m.under.find(name)
+	if !ok {
+		s, ok = m.own(name)
+		s.addr += loadedAt
+	}
+	return s, ok
+}
+
+// own gives a symbol of the file itself, at its address in the file.
+func (m *Image) own(name string) (symbol, bool) {
 	i, ok := m.names[name]
 	if !ok {
 		return symbol{}, false
 	}
 	return m.symbol(name, i), true
+}
+
+// at gives the image that an address of a link belongs to, and the address in
+// its file.
+func (m *Image) at(addr uint64) (*Image, uint64) {
+	switch {
+	case m.under == nil:
+		return m, addr
+	case addr < loadedAt:
+		return m.under.at(addr)
+	}
+	return m, addr - loadedAt
 }
 
 func (m *Image) symbol(name string, i uint32) symbol {
@@ -178,28 +226,48 @@ func (m *Image) Has(name string) bool {
 	return ok
 }
 
-// Function gives the address and size of a function of the host, by the name
-// that objects have for it, and its code as it is in the file.
+// Function gives the address in the file and the code of a function that the
+// file itself defines, by the name that objects have for it.
 func (m *Image) Function(name string) (addr uint64, code []byte, ok bool) {
-	s, ok := m.find(mangle(name))
+	s, ok := m.own(mangle(name))
 	if !ok || !s.function() {
 		return 0, nil, false
 	}
-	code, err := m.bytes(s.addr, s.size)
+	code, err := m.fileBytes(s.addr, s.size)
 	return s.addr, code, err == nil
 }
 
+// Address gives the address in the file of what the file itself defines, by the
+// name that objects have for it.
+func (m *Image) Address(name string) (uint64, bool) {
+	s, ok := m.own(mangle(name))
+	return s.addr, ok
+}
+
+// Bytes gives n bytes at an address in the file, as they are in a program that is
+// loaded at address 0.
+func (m *Image) Bytes(addr, n uint64) ([]byte, error) { return m.fileWords(addr, n) }
+
 // typeAt gives the type descriptor at an address.
 func (m *Image) typeAt(addr uint64) (symbol, bool) {
-	i, ok := m.types[addr]
+	of, at := m.at(addr)
+	i, ok := of.types[at]
 	if !ok {
 		return symbol{}, false
 	}
-	return m.symbol("", i), true
+	s := of.symbol("", i)
+	s.addr = addr
+	return s, true
 }
 
 // bytes gives n bytes at an address as they are in the file.
 func (m *Image) bytes(addr, n uint64) ([]byte, error) {
+	of, at := m.at(addr)
+	return of.fileBytes(at, n)
+}
+
+// fileBytes is bytes for an address in the file.
+func (m *Image) fileBytes(addr, n uint64) ([]byte, error) {
 	for i, s := range m.elf.Sections {
 		if s.Flags&elf.SHF_ALLOC == 0 || s.Type == elf.SHT_NOBITS && s.Flags&elf.SHF_TLS != 0 {
 			continue // a template for threads has no place of its own among the addresses
@@ -231,7 +299,13 @@ func (m *Image) bytes(addr, n uint64) ([]byte, error) {
 // words gives n bytes at addr as addresses, with the relocations that a
 // position-independent program gets when it starts (for a load address of 0).
 func (m *Image) words(addr, n uint64) ([]byte, error) {
-	raw, err := m.bytes(addr, n)
+	of, at := m.at(addr)
+	return of.fileWords(at, n)
+}
+
+// fileWords is words for an address in the file.
+func (m *Image) fileWords(addr, n uint64) ([]byte, error) {
+	raw, err := m.fileBytes(addr, n)
 	if err != nil {
 		return nil, err
 	}
@@ -275,13 +349,20 @@ func (m *Image) readRelocs() error {
 			addend := binary.LittleEndian.Uint64(data[16:])
 			switch elf.R_X86_64(info & 0xffffffff) {
 			case elf.R_X86_64_RELATIVE:
+				if m.under != nil {
+					addend += loadedAt
+				}
 				relocs = append(relocs, relative{at, addend})
-			case elf.R_X86_64_64: // against a symbol of its own
+			case elf.R_X86_64_64: // against a symbol
 				i := info >> 32
 				if (i+1)*symSize > uint64(len(m.table)) {
 					return errors.New("the host's relocations are damaged")
 				}
-				relocs = append(relocs, relative{at, m.symbol("", uint32(i)).addr + addend})
+				s := m.symbol("", uint32(i))
+				if m.under != nil {
+					s, _ = m.find(m.nameOf(uint32(i))) // or of nobody, and then 0
+				}
+				relocs = append(relocs, relative{at, s.addr + addend})
 			}
 		}
 	}

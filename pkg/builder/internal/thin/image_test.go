@@ -3,6 +3,7 @@ package thin
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -211,4 +212,54 @@ func FuzzOpenImage(f *testing.F) {
 		}
 		checkStub(t, stub, need)
 	})
+}
+
+// TestHostComesBeforeWhatItLoaded holds an image of both against what the dynamic
+// linker does: a name that both have is the host's, and nothing is at the same
+// address.
+func TestHostComesBeforeWhatItLoaded(t *testing.T) {
+	host, err := newImage(bytes.NewReader(tinyHost(elf.ET_EXEC).bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := tinyHost(elf.ET_DYN)
+	const pair, function = tinyBase + 0x200, tinyBase + 0x2a0
+	file.syms = []tinySymbol{
+		{"fmt.Println", elf.STT_FUNC, tinyBase + 8, 16},
+		{"own.F", elf.STT_FUNC, function, 16},
+		{"type:OwNtYpE1", elf.STT_OBJECT, pair, 0x68},
+	}
+	m, err := newImage(bytes.NewReader(file.bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.under = host
+	want, _ := host.find("fmt.Println")
+	if s, ok := m.find("fmt.Println"); !ok || s != want {
+		t.Errorf("fmt.Println is %+v, in the host %+v", s, want)
+	}
+	if s, ok := m.find("own.F"); !ok || s.addr != loadedAt+function || !m.Has("own.F") || host.Has("own.F") {
+		t.Errorf("own.F is %+v, %v", s, ok)
+	}
+	if addr, code, ok := m.Function("own.F"); !ok || addr != function || len(code) != 16 {
+		t.Errorf("own.F is %d bytes at %#x of the file, %v", len(code), addr, ok)
+	}
+	// The descriptor's field leads to a type of the file's own, which a
+	// relocation tells.
+	data, err := m.words(loadedAt+pair, 0x68)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := binary.LittleEndian.Uint64(data[0x58:]); at != loadedAt+tinyBase {
+		t.Errorf("its field is at %#x", at)
+	}
+	if s, ok := m.typeAt(loadedAt + pair); !ok || s.addr != loadedAt+pair || m.nameAt(s.addr) != "type:OwNtYpE1" {
+		t.Errorf("its type is %+v, %v, %q", s, ok, m.nameAt(s.addr))
+	}
+	if s, ok := m.typeAt(pair); !ok || m.nameAt(s.addr) != "type:ExAmPlE1" {
+		t.Errorf("the host's type is %+v, %v", s, ok)
+	}
+	if next, err := m.nextOffset(); err != nil || next != 0x248 {
+		t.Errorf("next is at %#x, %v", next, err)
+	}
 }

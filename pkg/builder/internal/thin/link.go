@@ -3,6 +3,7 @@ package thin
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
@@ -24,8 +26,8 @@ type job struct {
 	closure *closure
 	units   []*unit // private, dependencies first
 
-	config bytes.Buffer // importcfg of the linker
-	types  map[string]bool
+	config bytes.Buffer    // importcfg of the linker
+	shown  map[string]bool // what private packages have that a patch of the artifact refers to
 	alone  map[string]bool // what patched packages bring that no later artifact is to find
 }
 
@@ -41,7 +43,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := finish(object, j.hidden); err != nil {
+	if err := finish(object, j.visibility); err != nil {
 		return nil, err
 	}
 	if err := j.cc(ctx, args); err != nil {
@@ -81,12 +83,12 @@ func (j *job) archives(ctx context.Context) (main string, err error) {
 		}
 		return host(path)
 	}
-	j.types, j.alone = map[string]bool{}, map[string]bool{}
+	j.shown, j.alone = map[string]bool{}, map[string]bool{}
 	for i, u := range j.units {
 		main = filepath.Join(j.in.Dir, fmt.Sprintf("p%d.a", i))
 		if i == len(j.units)-1 {
 			j.importJoined(u.objects[0])
-			if err := j.keepPatched(u); err != nil {
+			if err := errors.Join(j.keepPatched(u), j.firstFunction(ctx, u)); err != nil {
 				return "", err
 			}
 			u.archive.Members = append(u.archive.Members, goobj.Member{Name: "hotgo.o", Data: loader})
@@ -99,9 +101,9 @@ func (j *job) archives(ctx context.Context) (main string, err error) {
 			return "", err
 		}
 		fmt.Fprintf(&j.config, "packagefile %s=%s\n", strings.ReplaceAll(u.path, j.in.Old, j.in.New), main)
-		for k := range u.defs {
-			if strings.HasPrefix(k.name, "type:") && strings.Contains(k.name, j.in.Old) {
-				j.types[mangle(strings.ReplaceAll(k.name, j.in.Old, j.in.New))] = true
+		for k, d := range u.defs {
+			if strings.Contains(k.name, j.in.Old) && funcdiff.Shared(d.symbol, u.declares) {
+				j.shown[mangle(strings.ReplaceAll(k.name, j.in.Old, j.in.New))] = true
 			}
 		}
 	}
@@ -147,7 +149,7 @@ func (j *job) importJoined(main *goobj.Object) {
 // stub describes to the linker what the host has of what is needed.
 func (j *job) stub() error {
 	need := j.closure.host
-	image := j.l.cfg.Image
+	image := j.l.image(j.in)
 	// The linker itself uses these.
 	for _, name := range []string{"type:runtime.moduledata", "runtime.lastmoduledatap"} {
 		s, ok := image.find(name)
@@ -170,7 +172,7 @@ func (j *job) stub() error {
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		if j.closure.units[path] != nil || path == "unsafe" || path == hostMain || strings.Contains(path, j.in.New) {
+		if j.closure.units[path] != nil || path == "unsafe" || path == hostMain || path == firstPath || strings.Contains(path, j.in.New) {
 			continue
 		}
 		hash := "go:link.pkghash." + path
@@ -267,6 +269,9 @@ func (j *job) cc(ctx context.Context, args []string) error {
 	// Code in pages of its own would cost an artifact of a few pages several
 	// more, on disk and in memory.
 	argv = append(argv, "-Wl,--build-id=none", "-Wl,-z,noseparate-code")
+	// Before version 2.39 of the GNU linker programs could have copies of a
+	// library's protected variables, and the library looked them up.
+	argv = append(argv, "-Wl,-z,noextern-protected-data")
 	if !slices.ContainsFunc(slices.Collect(maps.Values(j.closure.units)), (*unit).foreign) {
 		argv = append(argv, "-nostdlib") // no C in it: the host has what its symbols need
 	}
@@ -281,23 +286,33 @@ func (j *job) cc(ctx context.Context, args []string) error {
 	return nil
 }
 
-// hidden reports whether a symbol is the artifact's own affair. What others may
-// have too must stay visible, or a program would have two of it: types,
-// variables and functions of packages that the host lacks. What bears the
-// artifact's identity nobody else has, but two kinds are looked up by name: the
-// symbols of the main package, and the linker's own.
-func (j *job) hidden(name string) bool {
+// visibility says who may use a symbol that the artifact defines, and whether
+// somebody else's may take its place. What others may have too must stay as it
+// is, or a program would have two of it: types, variables and functions of
+// packages that the host lacks. What bears the artifact's identity nobody else
+// has, so that the artifact needs no lookup for it:
+//
+//   - Functions, variables, types and interface tables are found by patches of
+//     the artifact, which go by their names.
+//   - What the compiler names by counter is hidden: a patch has its own.
+//
+// The symbols of the main package and the linker's own are looked up by name.
+func (j *job) visibility(name string) elf.SymVis {
 	switch {
-	case strings.HasPrefix(name, "type:"):
-		return j.types[name]
+	case j.shown[strings.TrimSuffix(name, ".abi0")], strings.HasPrefix(name, "go:itab.") && strings.Contains(name, j.in.New):
+		return elf.STV_PROTECTED
 	case j.alone[name]:
-		return true
+		return elf.STV_HIDDEN
+	case strings.HasPrefix(name, "type:"):
+		return elf.STV_DEFAULT
 	case name == "runtime.addmoduledata", name == "go:link.abihash."+stubName:
-		return true
+		return elf.STV_HIDDEN
 	case strings.HasPrefix(name, "go:link."), strings.HasPrefix(name, symname.Escape(j.in.PluginPath)+"."):
-		return false
+		return elf.STV_DEFAULT
+	case strings.Contains(name, j.in.New), !strings.ContainsAny(name, ".:"):
+		// Functions that cgo exports bear no package: C code of this artifact
+		// is to call those of this artifact.
+		return elf.STV_HIDDEN
 	}
-	// Functions that cgo exports bear no package: C code of this artifact is
-	// to call those of this artifact.
-	return strings.Contains(name, j.in.New) || !strings.ContainsAny(name, ".:")
+	return elf.STV_DEFAULT
 }

@@ -27,14 +27,21 @@ type Linker struct {
 	exports exports
 
 	mu     sync.Mutex
-	joined map[string]*joined // by import path and file of the host's export
+	joined joins
 	pushed map[string]*pushed // by file of an export
 
 	assembly *assembly
-	loader   []byte // archive member with addmoduledata, once made
+	loaded   map[string]map[string]bool // what assembly defines, by archive of a package of Base
+	loader   []byte                     // archive member with addmoduledata, once made
+	first    []byte                     // archive of the package that comes first, once made
 }
 
-// joined is a package that can join links, rewritten for this host once.
+// joins are the packages that can join links to an image, by import path and
+// file of the host's export. Those to an artifact go with it: what it has is left
+// to it.
+type joins map[string]*joined
+
+// joined is a package that can join links, rewritten for an image once.
 type joined struct {
 	once sync.Once
 	err  error
@@ -44,11 +51,19 @@ type joined struct {
 
 // NewLinker makes a linker.
 func NewLinker(cfg Config) *Linker {
-	return &Linker{cfg: cfg, exports: exports{known: map[string]*export{}}, joined: map[string]*joined{}, pushed: map[string]*pushed{}}
+	return &Linker{cfg: cfg, exports: exports{known: map[string]*export{}}, joined: joins{}, pushed: map[string]*pushed{}, loaded: map[string]map[string]bool{}}
 }
 
 // Image is the host's binary as the linker sees it.
 func (l *Linker) Image() *Image { return l.cfg.Image }
+
+// image gives what a link binds to.
+func (l *Linker) image(in *Input) *Image {
+	if in.Base != nil {
+		return in.Base
+	}
+	return l.cfg.Image
+}
 
 // Package is a compiled package of the plugin.
 type Package struct {
@@ -59,10 +74,11 @@ type Package struct {
 // Input is one link.
 type Input struct {
 	Private    []Package          // dependencies first; the last is the main package
-	Patched    []Patched          // packages of the host with functions that the artifact replaces
+	Base       *Image             // the host with the artifact that is patched, where it is not the host's own code
+	Patched    []Patched          // packages of the host, or of that artifact, with functions that the artifact replaces
 	Exports    map[string]string  // import path -> archive of the host's build
 	Compiled   map[string]string  // import path -> archive that the patched packages were compiled against in place of it
-	Hashes     map[string][8]byte // of packages in Compiled, as the host has them
+	Hashes     map[string][8]byte // of packages in Compiled, as the host or Base has them
 	HostHas    func(path string) bool
 	Old, New   string // the constant identity, and the one that replaces it
 	Export     string // the function of the main package that plugin.Lookup is to find
@@ -148,12 +164,16 @@ func (l *Linker) joinedPackage(ctx context.Context, in *Input, path string) (*jo
 		return nil, unfit("it needs package %s, which the go command did not list", path)
 	}
 	key := path + "\x00" + export
+	known := l.joined
+	if in.Base != nil {
+		known = in.Base.joined
+	}
 	for {
 		l.mu.Lock()
-		j := l.joined[key]
+		j := known[key]
 		if j == nil {
 			j = new(joined)
-			l.joined[key] = j
+			known[key] = j
 		}
 		l.mu.Unlock()
 		mine := false
@@ -162,8 +182,8 @@ func (l *Linker) joinedPackage(ctx context.Context, in *Input, path string) (*jo
 			return j, nil
 		}
 		l.mu.Lock()
-		if l.joined[key] == j {
-			delete(l.joined, key) // the next link tries again
+		if known[key] == j {
+			delete(known, key) // the next link tries again
 		}
 		l.mu.Unlock()
 		if mine || ctx.Err() != nil {

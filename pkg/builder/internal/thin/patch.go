@@ -67,6 +67,9 @@ func (l *Linker) leavePatched(in *Input, u *patchedUnit, types goobj.Types) erro
 		case d.symbol.IsText() && k.abi == goobj.ABIInternal && u.Replace[k.name]:
 			u.aside[k], u.external[k] = true, true
 			continue
+		case k.name == "go:plugin.tabs", k.name == "go:plugin.exports":
+			u.external[k] = true // of a main package: the artifact's is another one
+			continue
 		case u.Own[strings.TrimSuffix(k.name, "·f")], !funcdiff.Shared(d.symbol, u.Declared), ownType(d.symbol):
 			continue
 		}
@@ -123,6 +126,7 @@ func (j *job) archivePatched(u *patchedUnit) error {
 		Indexed:  func(path string, i uint32) (goobj.Definition, error) { return j.l.definition(j.in, path, i) },
 		External: func(s *goobj.Symbol) bool { k := nameABI{s.Name, s.ABI}; return u.external[k] && !u.aside[k] },
 		Aside:    func(s *goobj.Symbol) bool { return u.aside[nameABI{s.Name, s.ABI}] },
+		Within:   func(t uint16) bool { return within(j.closure.types, t) },
 	}
 	for k, d := range u.defs {
 		// Variables and types outlive the artifact's turn: later ones use them.
@@ -159,18 +163,16 @@ func (j *job) keepPatched(main *unit) error {
 		return nil
 	}
 	for _, o := range main.objects {
-		for _, table := range [][]goobj.Symbol{o.Defs, o.NonPkgDefs} {
-			for i := range table {
-				if s := &table[i]; s.IsText() && s.Name == main.symbolPrefix()+j.in.Export && s.ABI == goobj.ABIInternal {
-					for _, u := range j.closure.patched {
-						o.NonPkgRefs = append(o.NonPkgRefs, goobj.Symbol{Name: u.keeper(), ABI: goobj.ABI0})
-						s.Relocs = append(s.Relocs, goobj.Reloc{Type: j.closure.types.Keep, Sym: o.NamedRef(len(o.NonPkgRefs) - 1)})
-						o.Imports = append(o.Imports, goobj.Import{Path: u.libraryPath()})
-					}
-					return nil
-				}
-			}
+		s := o.Definition(main.symbolPrefix()+j.in.Export, goobj.ABIInternal)
+		if s == nil {
+			continue
 		}
+		for _, u := range j.closure.patched {
+			o.NonPkgRefs = append(o.NonPkgRefs, goobj.Symbol{Name: u.keeper(), ABI: goobj.ABI0})
+			s.Relocs = append(s.Relocs, goobj.Reloc{Type: j.closure.types.Keep, Sym: o.NamedRef(len(o.NonPkgRefs) - 1)})
+			o.Imports = append(o.Imports, goobj.Import{Path: u.libraryPath()})
+		}
+		return nil
 	}
 	return unfit("the main package has no function %s", j.in.Export)
 }

@@ -332,9 +332,10 @@ func (m *Image) nextOffset() (uint64, error) {
 
 // nameAt gives the name of the type descriptor at an address.
 func (m *Image) nameAt(addr uint64) string {
-	i, ok := m.types[addr]
+	of, at := m.at(addr)
+	i, ok := of.types[at]
 	if !ok {
 		return ""
 	}
-	return m.nameOf(i)
+	return of.nameOf(i)
 }

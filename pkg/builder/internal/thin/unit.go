@@ -67,6 +67,22 @@ func readUnit(path, file string) (*unit, error) {
 // symbolPrefix begins the names of the unit's symbols.
 func (u *unit) symbolPrefix() string { return symname.Escape(u.path) + "." }
 
+// declares reports whether a function that has a name like those of function
+// literals is a declared one: func1, or a method (*T).func1 or T.func1. All
+// literals are in a function.
+func (u *unit) declares(function string) bool {
+	bare, ok := strings.CutPrefix(function, u.symbolPrefix())
+	recv, method, qualified := strings.Cut(bare, ".")
+	switch {
+	case !ok || strings.Contains(method, "."):
+		return false
+	case !qualified || strings.HasPrefix(recv, "(*"):
+		return true
+	}
+	_, isType := u.defs[nameABI{"type:" + u.symbolPrefix() + recv, goobj.ABI0}]
+	return isType
+}
+
 // foreign reports whether the unit has objects of other compilers.
 func (u *unit) foreign() bool {
 	for _, m := range u.archive.Members {

@@ -1,0 +1,66 @@
+//go:build linux && amd64 && cgo
+
+package builder
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// countsAllocations are tests that count allocations of few runs, among which
+// those of the driver are.
+var countsAllocations = map[string]string{
+	"encoding/binary": "TestSizeAllocs",
+	"unicode/utf8":    "TestRuneCountNonASCIIAllocation",
+}
+
+// HOTGO_TEST_STRESS names other packages of the standard library, or of modules
+// that go.mod requires.
+func TestPackagesPassTheirTestsWhileReplacedByThemselves(t *testing.T) {
+	t.Parallel()
+	packages := strings.Fields(os.Getenv("HOTGO_TEST_STRESS"))
+	if packages == nil {
+		packages = []string{"fmt"} // reflection, generics, jump tables, sync.Pool
+		if !testing.Short() {
+			packages = append(packages, "encoding/json")
+		}
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Options{WorkDir: root, Dir: filepath.Join(t.TempDir(), "store"), Env: append(os.Environ(), "GOFLAGS=", "GOWORK=off")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, pkg := range packages {
+		t.Run(pkg, func(t *testing.T) {
+			st, err := b.Stress(context.Background(), pkg, t.TempDir(), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			flags := []string{"-test.short"}
+			if skip := countsAllocations[pkg]; skip != "" {
+				flags = append(flags, "-test.skip="+skip)
+			}
+			var out bytes.Buffer
+			if _, err := st.Run(context.Background(), false, &out, flags...); err != nil {
+				t.Fatalf("its tests fail as they are: %v\n%s", err, out.String())
+			}
+			out.Reset()
+			n, err := st.Run(context.Background(), true, &out, flags...)
+			if err != nil {
+				t.Fatalf("with %d functions replaced by themselves: %v\n%s", st.Functions, err, out.String())
+			}
+			if n == 0 || st.Functions == 0 {
+				t.Errorf("%d functions were replaced %d times", st.Functions, n)
+			}
+			t.Logf("%d functions were replaced %d times", st.Functions, n)
+		})
+	}
+}
