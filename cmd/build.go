@@ -7,10 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // buildAnswer is the answer of hotgo build.
@@ -32,10 +34,15 @@ type builtArtifact struct {
 	Cached    bool     `json:"cached"`               // nothing is, or was, to be built
 	CompileMS float64  `json:"compile_ms,omitempty"`
 	LinkMS    float64  `json:"link_ms,omitempty"`
+
+	// Of a patch: what it replaces and brings, and what is worth knowing.
+	Functions []string          `json:"functions,omitempty"`
+	Notes     []control.Finding `json:"notes,omitempty"`
 }
 
 func newBuild(a *app) *cobra.Command {
 	var dryRun, detailed bool
+	var base string
 	c := &cobra.Command{
 		Use:   "build [PLUGIN...]",
 		Short: "Build artifacts for a host",
@@ -49,14 +56,32 @@ package that imports the reloader.
 For a host that is there, artifacts are linked against it where that is possible,
 which makes them small and quick to build; such an artifact is called thin, and
 fits no other build of the host. --link full copies every dependency into the
-artifact, --link thin fails rather than do so. -v says which it was, and why.`,
+artifact, --link thin fails rather than do so. -v says which it was, and why.
+
+--mode patch builds a patch of the host's own code instead: the functions that
+differ from what the binary was built from, which --base names by a git revision.
+With --dry-run it answers as hotgo diff does.`,
 
 		Example: `  hotgo build
   hotgo build --host ./server ./plugins/greet
   hotgo build --host 812 -o json
-  hotgo build --dry-run --detailed-exitcode`,
+  hotgo build --dry-run --detailed-exitcode
+  hotgo build --mode patch --host ./server-v1.4.2 --base v1.4.2`,
 		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
-			answer, err := s.buildArtifacts(ctx, args, dryRun)
+			if err := s.checkPatchFlags(base); err != nil {
+				return err
+			}
+			patch := s.mode() == choose.Patch
+			if patch && dryRun {
+				return s.diff(ctx, base, detailed)
+			}
+			var answer *buildAnswer
+			var err error
+			if patch {
+				answer, err = s.buildPatch(ctx, args, base)
+			} else {
+				answer, err = s.buildArtifacts(ctx, args, dryRun)
+			}
 			if err != nil {
 				return err
 			}
@@ -76,6 +101,7 @@ artifact, --link thin fails rather than do so. -v says which it was, and why.`,
 	}
 	config.Register(c.Flags(), config.Build)
 	a.completeFlags(c)
+	c.Flags().StringVar(&base, "base", "", "with --mode patch, the git `REVISION` that the host was built from")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be built")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be built")
 	return c

@@ -106,7 +106,14 @@ func (a *app) completeHeld(c *cobra.Command, args []string, _ string) ([]cobra.C
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return hosts.Names(a.running(c)), cobra.ShellCompDirectiveNoFileComp
+	running := a.running(c)
+	held := hosts.Names(running)
+	for _, st := range running {
+		if own, ok := hosts.Patched(st); ok && !slices.Contains(held, own) {
+			held = append(held, own)
+		}
+	}
+	return held, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeTargets(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
@@ -47,6 +48,10 @@ func (e *usageError) Error() string { return e.msg }
 // something to do.
 var errPending = errors.New("changes are pending")
 
+// errRestart is no failure of a command that was asked for a verdict, and has given
+// it: a restart is required.
+var errRestart = errors.New("a restart is required")
+
 // failure is an error in the forms that leave the program: exit code, prose,
 // and the object of -o json.
 type failure struct {
@@ -54,6 +59,7 @@ type failure struct {
 	Code        string               `json:"code"`
 	Rule        string               `json:"rule,omitempty"`
 	Message     string               `json:"message"`
+	Findings    []control.Finding    `json:"findings,omitempty"` // of the catalogue of edits
 	Details     []string             `json:"details,omitempty"`
 	Evidence    []control.Evidence   `json:"evidence,omitempty"`
 	Limit       string               `json:"limit,omitempty"`
@@ -66,8 +72,11 @@ func (a *app) finish(ctx context.Context, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if errors.Is(err, errPending) {
+	switch {
+	case errors.Is(err, errPending):
 		return exitPending
+	case errors.Is(err, errRestart):
+		return exitIncompatible
 	}
 	if a.ctx != nil {
 		ctx = a.ctx
@@ -194,6 +203,16 @@ func explainConfig(e *config.Error) failure {
 }
 
 func explainBuild(err error) (failure, bool) {
+	if e, ok := errors.AsType[*choose.RefusedError](err); ok {
+		f := failure{
+			exit: exitIncompatible, Code: control.CodeIncompatible, Rule: e.Code(), Message: e.Message,
+			Evidence: e.Evidence, Limit: e.Limit, Next: e.Next,
+		}
+		for _, n := range e.Findings {
+			f.Findings = append(f.Findings, control.Finding{Code: n.Code, Symbol: n.Symbol, Text: n.Text})
+		}
+		return f, true
+	}
 	if e, ok := errors.AsType[*builder.BuildError](err); ok {
 		f := failure{exit: exitBuild, Code: "build", Message: strings.TrimSpace(e.Plugin + " does not build")}
 		for _, d := range e.Diagnostics {
@@ -263,7 +282,7 @@ func exitOf(code string) int {
 
 func (a *app) printProblem(f failure) {
 	_ = ui.PrintProblem(a.stdio.Err, ui.Problem{
-		What: f.Message, Diagnostics: f.Diagnostics, Details: f.Details, Evidence: f.Evidence,
+		What: f.Message, Diagnostics: f.Diagnostics, Findings: f.Findings, Details: f.Details, Evidence: f.Evidence,
 		Limit: f.Limit, Next: f.Next,
 	}, a.style(a.stdio.Err))
 }

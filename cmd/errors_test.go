@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
@@ -33,6 +34,7 @@ func TestEveryErrorHasItsExitCodeAndItsWord(t *testing.T) {
 		{errors.Join(&builder.BuildError{Plugin: "greet"}, &builder.ConflictError{}), 3, "build"},
 		{&builder.ConflictError{Message: "no"}, 4, "incompatible"},
 		{answer(control.CodeIncompatible), 4, "incompatible"},
+		{&choose.RefusedError{Message: "no"}, 4, "incompatible"},
 		{&control.UnreachableError{Target: "shop"}, 5, "no-host"},
 		{answer(control.CodeClosed), 5, "closed"},
 		{&deploy.NoHolderError{Plugins: []string{"greet"}}, 5, "no-host"},
@@ -131,9 +133,11 @@ func commands(c *cobra.Command) []*cobra.Command {
 func TestVerbsAreThoseOfTheContract(t *testing.T) {
 	var got []string
 	for _, c := range newRoot(&app{}).Commands() {
-		got = append(got, c.Name())
+		if !c.Hidden {
+			got = append(got, c.Name())
+		}
 	}
-	want := "init run watch build push status history rollback config version completion"
+	want := "init run watch build diff push status history rollback config version completion"
 	if strings.Join(got, " ") != want {
 		t.Errorf("verbs are %q, want %q", strings.Join(got, " "), want)
 	}

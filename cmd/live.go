@@ -65,11 +65,13 @@ func (s *session) live(sel selection) (*live, error) {
 			l.plugins = len(found)
 			return found, err
 		},
-		Snapshot: l.snapshot,
-		Build:    l.builder.Build,
-		Load:     load,
-		Rollback: func(ctx context.Context, h devloop.Host, plugin string) (control.Event, error) {
-			return rollbackHost(ctx, h.Status, plugin, nil)
+		Snapshot:   l.snapshot,
+		Build:      l.builder.Build,
+		PlanPatch:  l.builder.PlanPatch,
+		BuildPatch: l.builder.BuildPatch,
+		Load:       load,
+		Rollback: func(ctx context.Context, h devloop.Host, plugin string, to *int) (control.Event, error) {
+			return rollbackHost(ctx, h.Status, plugin, to)
 		},
 		Watch: l.watch,
 		Emit:  l.emit,
@@ -165,6 +167,7 @@ func (l *live) run(ctx context.Context, opt devloop.Options) error {
 		}
 	})
 	defer l.close() // ends the notes
+	opt.Mode = l.mode()
 	commands := make(chan devloop.Command)
 	if l.keys {
 		wg.Go(func() { l.obey(ctx, commands) })

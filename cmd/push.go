@@ -33,10 +33,18 @@ func newPush(a *app) *cobra.Command {
 binary that each host runs. stdout on success: NAME@sha256:DIGEST a line. A host
 that runs the version already is left alone.
 
+What changed in a host's own code, plugins that it was built with included, is
+patched: functions are replaced where they stand, and variables keep their values.
+Plugins that were loaded are swapped, as are those that no patch can bring. --mode
+swap never patches, --mode patch never swaps; hotgo diff shows beforehand what a
+patch would do. To push a host's own code alone, name it as its main package is
+named.
+
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,
 		Example: `  hotgo push
   hotgo push ./plugins/greet --target shop
+  hotgo push --mode patch
   hotgo push greet-3fa91c0d2b7e.so --dry-run=server
   hotgo push --dry-run=client --detailed-exitcode`,
 		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
@@ -77,7 +85,19 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	if err != nil {
 		return err
 	}
-	changes, err := s.changes(ctx, args, found.Hosts)
+	// One builder plans and builds: what it compiled to compare, it links. Files
+	// need none.
+	var b *builder.Builder
+	defer func() {
+		if b != nil {
+			_ = b.Close()
+		}
+	}()
+	changes, err := s.changes(ctx, args, found.Hosts, func() (*builder.Builder, error) {
+		var err error
+		b, err = s.builder()
+		return b, err
+	})
 	if err != nil {
 		return err
 	}
@@ -93,19 +113,18 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 		}
 	} else {
 		stop := s.beat("pushing")
-		b, err := s.builder()
-		if err != nil {
-			return err
+		fx := deploy.Effects{Load: s.loader(f), Restore: restorer(f)}
+		if b != nil {
+			fx.Build, fx.BuildPatch = b.Build, b.BuildPatch
 		}
-		deploy.Build(ctx, changes, b.Build)
-		results = deploy.Load(ctx, changes, s.loader(f), func(r deploy.Result) { s.pushed(p, r, len(changes) > 1) })
+		results = deploy.Push(ctx, changes, fx, func(r deploy.Result) { s.pushed(p, r, len(changes) > 1) })
 		stop()
 	}
 	return s.pushAnswer(results, found, f)
 }
 
 // changes says what goes where: artifact files as they are, plugins by plan.
-func (s *session) changes(ctx context.Context, args []string, all []control.Status) ([]*deploy.Change, error) {
+func (s *session) changes(ctx context.Context, args []string, all []control.Status, newBuilder func() (*builder.Builder, error)) ([]*deploy.Change, error) {
 	var files, named []string
 	for _, arg := range args {
 		if fi, err := os.Stat(arg); err == nil && fi.Mode().IsRegular() {
@@ -122,7 +141,7 @@ func (s *session) changes(ctx context.Context, args []string, all []control.Stat
 	if err != nil || len(named) == 0 && len(files) > 0 {
 		return changes, holds(changes, all, err)
 	}
-	b, err := s.builder()
+	b, err := newBuilder()
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +150,7 @@ func (s *session) changes(ctx context.Context, args []string, all []control.Stat
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return sel.find(ctx, b, names)
 		},
-		Snapshot: b.Snapshot,
+		Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, Mode: s.mode(), Named: len(named) > 0,
 	}, all, targeted)
 	changes = append(changes, more...)
 	return changes, holds(changes, all, err)
@@ -161,6 +180,17 @@ func (s *session) loader(f pushFlags) func(context.Context, control.Status, *bui
 			return *ev, s.loadDetached(st, art)
 		}
 		return *ev, nil
+	}
+}
+
+// restorer gives what "take a patch away" means with these flags.
+func restorer(f pushFlags) func(context.Context, control.Status, string) (control.Event, error) {
+	return func(ctx context.Context, st control.Status, unit string) (control.Event, error) {
+		if f.dryRun == "server" {
+			return control.Event{Event: control.KindNote, Verdict: control.Patched}, nil
+		}
+		to := 0
+		return rollbackHost(ctx, st, unit, &to)
 	}
 }
 

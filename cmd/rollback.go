@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,12 +21,14 @@ func newRollback(a *app) *cobra.Command {
 		Use:   "rollback [PLUGIN]",
 		Short: "Make an earlier generation live again",
 		Long: `Make an earlier generation live again: the one before, or that of --to, where 0 is
-what the host was built with. Every generation that was ever loaded is still in
+what the host was built with. Patches of a host's own code are generations of what
+its main package is called. Every generation that was ever loaded is still in
 the process, so this takes no build and no time. stdout: NAME@sha256:DIGEST of
 what serves now.`,
 		Example: `  hotgo rollback
   hotgo rollback greet --to 3
-  hotgo rollback greet --to 0 --target shop`,
+  hotgo rollback greet --to 0 --target shop
+  hotgo rollback server --to 0`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
 			if to < -1 {
@@ -62,7 +65,8 @@ func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
 	}
 	var results []deploy.Result
 	for _, st := range found.Hosts {
-		if !hosts.Holds(st, plugin) && len(s.cfg.Targets) == 0 {
+		own, _ := hosts.Patched(st)
+		if !hosts.Holds(st, plugin) && own != plugin && len(s.cfg.Targets) == 0 {
 			continue
 		}
 		r := deploy.Result{Change: &deploy.Change{Plugin: plugin}, Host: st}
@@ -106,6 +110,11 @@ func onlyLoaded(all []control.Status) (string, error) {
 				names = append(names, name)
 				break
 			}
+		}
+	}
+	for _, st := range all {
+		if name, _ := hosts.Patched(st); hosts.Own(st).Generation > 0 && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	switch len(names) {

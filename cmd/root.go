@@ -76,9 +76,9 @@ that already runs behaves differently. The program embeds a small library
 	config.Register(root.PersistentFlags(), config.Shared)
 	a.completeChoices(root, "output", "color")
 	root.AddCommand(
-		newInit(a), newRun(a), newWatch(a), newBuild(a), newPush(a),
+		newInit(a), newRun(a), newWatch(a), newBuild(a), newDiff(a), newPush(a),
 		newStatus(a), newHistory(a), newRollback(a),
-		newConfig(a), newVersion(a), newCompletion(a),
+		newConfig(a), newVersion(a), newCompletion(a), newStress(a),
 	)
 	return root
 }

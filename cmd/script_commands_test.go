@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/goproxytest"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hotgo/hotgo/pkg/builder"
 )
 
 // update makes "cmp got GOLDEN" write the golden into the script.
@@ -30,6 +33,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //	golandsave FILE OLD NEW     as GoLand does
 //	normalise FILE TO           write JSON lines with what differs from run to run
 //	                            replaced by the name of its kind
+//	built PKG FILE              build a host as hotgo run does, which writes down what from
 //	goproxy DIR                 serve the modules in DIR (one txtar for each version)
 
 func cmdFixture(ts *testscript.TestScript, neg bool, args []string) {
@@ -190,7 +194,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), `KEY`},
 	{regexp.MustCompile(`-[0-9a-f]{12}\.so\b`), `-KEY.so`},
 	// Phases that can take less than a microsecond are absent at times.
-	{regexp.MustCompile(`"(verify|health|switch)":[0-9.e+-]+,?`), ``},
+	{regexp.MustCompile(`"(verify|health|switch|pause)":[0-9.e+-]+,?`), ``},
 	{regexp.MustCompile(`,}`), `}`},
 	{regexp.MustCompile(`"(pid|uid|gid|[a-z_]*bytes|[a-z_]*_ms|detect|plan|compile|link|load|state)":[0-9.e+-]+`), `"$1":0`},
 	{regexp.MustCompile(`"build_id":"[^"]*"`), `"build_id":"ID"`},
@@ -216,6 +220,24 @@ func cmdNormalise(ts *testscript.TestScript, neg bool, args []string) {
 		text = v.re.ReplaceAllString(text, v.by)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o666))
+}
+
+// cmdBuilt builds a host whose sources hotgo knows from then on.
+func cmdBuilt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: built pkg file")
+	}
+	env := os.Environ()
+	for _, name := range []string{"HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN"} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	b, err := builder.New(builder.Options{
+		WorkDir: ts.MkAbs("."), Dir: filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "hotgo", "artifacts"), Env: env,
+	})
+	ts.Check(err)
+	_, err = b.BuildHost(context.Background(), args[0], ts.MkAbs(args[1]))
+	ts.Check(err)
+	ts.Check(b.Close())
 }
 
 // cmdGoproxy makes the modules of a directory the only ones there are, in a

@@ -59,10 +59,10 @@ const patience = time.Minute
 // command's caches are shared, and its network is off. What a script leaves
 // running fails it.
 //
-// A script that loads plugins runs twice, as thin/NAME and full/NAME: what it
+// A script that loads plugins ([plugins]) runs twice, as thin/NAME and full/NAME: what it
 // says holds for both ways of linking. There is no falling back in it, for thin
 // is asked for by name. What differs is kept apart by [thin] and [full]. All
-// others run once, as once/NAME.
+// others run once, as once/NAME; so do those about patches ([patches]).
 func TestScripts(t *testing.T) {
 	all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
 	if err != nil {
@@ -124,7 +124,7 @@ func runScripts(t *testing.T, files []string, link string, caches map[string]str
 			// script_commands_test.go
 			"fixture": cmdFixture, "serves": cmdServes, "distinct": cmdDistinct, "count": cmdCount,
 			"vimsave": cmdSave(vimSave), "codesave": cmdSave(codeSave), "golandsave": cmdSave(golandSave),
-			"normalise": cmdNormalise, "goproxy": cmdGoproxy,
+			"normalise": cmdNormalise, "goproxy": cmdGoproxy, "built": cmdBuilt,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -133,6 +133,9 @@ func runScripts(t *testing.T, files []string, link string, caches map[string]str
 				// Elsewhere there are no thin artifacts.
 				missing := link == "thin" && (runtime.GOOS != "linux" || runtime.GOARCH != "amd64")
 				return err == nil && !testing.Short() && !missing, nil
+			case "patches": // what it takes to patch a host
+				_, err := exec.LookPath("gcc")
+				return err == nil && !testing.Short() && runtime.GOOS == "linux" && runtime.GOARCH == "amd64", nil
 			case "thin", "full":
 				return cond == link, nil
 			}
@@ -322,7 +325,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), out, errs
 	for _, name := range []string{
 		"PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY",
-		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_RESTART", "HOTGO_LINK",
+		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_RESTART", "HOTGO_LINK", "HOTGO_MODE",
 	} {
 		if v := ts.Getenv(name); v != "" {
 			c.Env = append(c.Env, name+"="+v)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/builder"
@@ -62,6 +63,9 @@ func (a *app) open(c *cobra.Command) (*session, error) {
 	}
 	return s, nil
 }
+
+// mode is how running code may be replaced.
+func (s *session) mode() choose.Mode { return choose.Mode(s.cfg.Mode) }
 
 func (s *session) json() bool { return s.cfg.Output == "json" }
 

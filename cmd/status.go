@@ -24,7 +24,8 @@ func newStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show hosts, their plugins and what is live",
 		Long: `Show the hosts that run, the plugins of each, and which version is live: when it
-was loaded, how it was linked, what it costs. With -v also why a version that is
+was loaded, how it was linked, what it costs. Below are the functions that run the
+code of patches, and those whose earlier code goroutines are still in. With -v also why a version that is
 live is not thin.`,
 		Example: `  hotgo status
   hotgo status --target shop -o json`,

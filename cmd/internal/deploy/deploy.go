@@ -5,26 +5,31 @@
 package deploy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// Change is one version of a plugin, and the hosts that should get it.
+// Change is one version of a plugin, or of the hosts' own code, and the hosts that
+// should get it.
 type Change struct {
 	Plugin   string
 	Hosts    []control.Status
-	Plan     *builder.Plan     // nil for an artifact that was given as a file
-	Artifact *builder.Artifact // nil until built
-	Err      error             // why it cannot be pushed
+	Way      choose.Way           // BySwap, ByPatch, Original, or Stay: there is nothing to do
+	Plan     *builder.Plan        // nil for an artifact that was given as a file
+	Patch    *builder.PatchPlan   // of the hosts' own code
+	Artifact *builder.Artifact    // nil until built
+	Err      error                // why it cannot be pushed
+	Instead  *choose.RefusedError // why it is a swap and no patch
+	Notes    []builder.Finding
+
+	binary *binary // nil for an artifact that was given as a file
 }
 
 // Key is what will be live; "" where that is not known. An artifact knows
@@ -36,6 +41,8 @@ func (c *Change) Key() string {
 		return c.Artifact.Manifest.Key
 	case c.Plan != nil:
 		return c.Plan.Key
+	case c.Patch != nil:
+		return c.Patch.Key
 	}
 	return ""
 }
@@ -70,63 +77,19 @@ func FromFiles(paths []string, all []control.Status, targeted bool) ([]*Change, 
 		if a == nil || a.Digest == "" {
 			return nil, err
 		}
-		c := &Change{Plugin: a.Manifest.Plugin, Artifact: a, Hosts: all}
-		if !targeted && err == nil {
+		c := &Change{Plugin: a.Manifest.Plugin, Way: choose.BySwap, Artifact: a, Hosts: all}
+		patch := a.Manifest.Patch != nil && a.Manifest.Patch.Base == ""
+		if patch {
+			c.Way = choose.ByPatch
+		}
+		switch {
+		case targeted || err != nil:
+		case patch:
+			c.Hosts = patchedBy(all, a)
+		default:
 			c.Hosts = holders(all, c.Plugin)
 		}
 		changes = append(changes, c)
-	}
-	return changes, nil
-}
-
-// Sources finds and plans plugins.
-type Sources struct {
-	// Find gives the plugins to push; names are those that the hosts hold.
-	Find     func(ctx context.Context, names []string) ([]builder.Plugin, error)
-	Snapshot func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.Snapshot, error)
-}
-
-// FromSources plans every plugin for every binary that hosts run.
-//
-// Errors: those of Find; *NoHolderError where no host holds any of them. What
-// is wrong with one binary or plugin is in Change.Err.
-func FromSources(ctx context.Context, src Sources, all []control.Status, targeted bool) ([]*Change, error) {
-	plugins, err := src.Find(ctx, hosts.Names(all))
-	if err != nil {
-		return nil, err
-	}
-	var changes []*Change
-	for _, same := range byBinary(all) {
-		wanted := slices.DeleteFunc(slices.Clone(plugins), func(p builder.Plugin) bool {
-			return !targeted && len(holders(same, p.Name)) == 0
-		})
-		if len(wanted) == 0 {
-			continue
-		}
-		snap, err := src.Snapshot(ctx, builder.Host{Binary: hosts.Binary(same[0])}, wanted)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		for i, p := range wanted {
-			c := &Change{Plugin: p.Name, Hosts: same, Err: err}
-			if !targeted {
-				c.Hosts = holders(same, p.Name)
-			}
-			if err == nil {
-				c.Plan, c.Err = snap.Plans[i], snap.Errors[p.Name]
-			}
-			if c.Plan != nil {
-				c.Artifact = c.Plan.Cached
-			}
-			changes = append(changes, c)
-		}
-	}
-	if len(changes) == 0 {
-		e := &NoHolderError{Hosts: all}
-		for _, p := range plugins {
-			e.Plugins = append(e.Plugins, p.Name)
-		}
-		return nil, e
 	}
 	return changes, nil
 }
@@ -135,127 +98,16 @@ func holders(all []control.Status, plugin string) []control.Status {
 	return slices.DeleteFunc(slices.Clone(all), func(st control.Status) bool { return !hosts.Holds(st, plugin) })
 }
 
-// byBinary groups hosts by what they run, in the order found.
-func byBinary(all []control.Status) [][]control.Status {
-	var groups [][]control.Status
-	index := map[string]int{}
-	for _, st := range all {
-		id := st.BuildID
-		if id == "" {
-			id = st.Executable
-		}
-		if i, ok := index[id]; ok {
-			groups[i] = append(groups[i], st)
-			continue
-		}
-		index[id] = len(groups)
-		groups = append(groups, []control.Status{st})
+// patchedBy gives the hosts that a patch is for: those that run its binary, or if
+// there are none those that are called like it. They can say what differs.
+func patchedBy(all []control.Status, a *builder.Artifact) []control.Status {
+	of := func(is func(control.Status) bool) []control.Status {
+		return slices.DeleteFunc(slices.Clone(all), func(st control.Status) bool { return !is(st) })
 	}
-	return groups
-}
-
-// Build builds what is not built yet. Errors go to Change.Err.
-func Build(ctx context.Context, changes []*Change, build func(context.Context, *builder.Plan) (*builder.Artifact, error)) {
-	for _, c := range changes {
-		if c.Err == nil && c.Artifact == nil {
-			c.Artifact, c.Err = build(ctx, c.Plan)
-		}
+	if same := of(func(st control.Status) bool { return st.BuildID == a.Manifest.HostBuild }); len(same) > 0 {
+		return same
 	}
-}
-
-// Result is how one change went in one host.
-type Result struct {
-	Change *Change
-	Host   control.Status
-	Event  control.Event // the host's answer, where Err is nil
-	Err    error
-}
-
-// Pending reports whether the host does not run the change's version yet.
-func (r Result) Pending() bool { return r.Err == nil && r.Event.Event != control.KindUnchanged }
-
-// Predict says, without asking the hosts, what loading the changes would do.
-func Predict(changes []*Change) []Result {
-	return each(changes, func(c *Change, st control.Status) (control.Event, error) {
-		ev := control.Event{Event: control.KindNote, Reason: "would be loaded"}
-		if live := hosts.Live(st, c.Plugin); live.Key != "" && live.Key == c.Key() {
-			ev = control.Event{Event: control.KindUnchanged, Verdict: control.Unchanged, Generation: live.Generation}
-		}
-		return ev, nil
-	})
-}
-
-// Load loads the changes, in all hosts at once and one after the other in each
-// host, and tells done about every result as it comes, from one goroutine at a
-// time.
-func Load(ctx context.Context, changes []*Change, load func(context.Context, control.Status, *builder.Artifact) (control.Event, error), done func(Result)) []Result {
-	var (
-		mu      sync.Mutex
-		wg      sync.WaitGroup
-		results = each(changes, func(*Change, control.Status) (control.Event, error) { return control.Event{}, nil })
-		perHost = map[string][]*Result{}
-	)
-	for i := range results {
-		r := &results[i]
-		if r.Err != nil {
-			done(*r)
-			continue
-		}
-		perHost[r.Host.Socket] = append(perHost[r.Host.Socket], r)
-	}
-	for _, mine := range perHost {
-		wg.Go(func() {
-			for _, r := range mine {
-				start := time.Now()
-				ev, err := load(ctx, r.Host, r.Change.Artifact)
-				total := float64(time.Since(start).Microseconds()) / 1000
-				mu.Lock()
-				r.Event, r.Err = r.Change.complete(ev, r.Host), err
-				if r.Event.TotalMS == 0 {
-					r.Event.TotalMS = total
-				}
-				done(*r)
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return results
-}
-
-// each gives a result for every change in every host.
-func each(changes []*Change, answer func(*Change, control.Status) (control.Event, error)) []Result {
-	var results []Result
-	for _, c := range changes {
-		for _, st := range c.Hosts {
-			r := Result{Change: c, Host: st, Err: c.Err}
-			if r.Err == nil {
-				r.Event, r.Err = answer(c, st)
-				r.Event = c.complete(r.Event, st)
-			}
-			results = append(results, r)
-		}
-	}
-	return results
-}
-
-// complete adds what only this side knows of an event.
-func (c *Change) complete(ev control.Event, st control.Status) control.Event {
-	ev.V, ev.Host, ev.PID, ev.Plugin = control.EventVersion, st.Name, st.PID, c.Plugin
-	if ev.Time.IsZero() {
-		ev.Time = time.Now()
-	}
-	ev.Key = c.Key()
-	ev.Caller = nil // ourselves
-	if a := c.Artifact; a != nil {
-		ev.Digest, ev.Artifact, ev.ArtifactBytes = a.Digest, a.Path, a.Bytes
-		ev.Link, ev.LinkReason = a.Manifest.Link, a.Manifest.Reason
-	}
-	if c.Plan != nil && c.Plan.Key == ev.Key {
-		// The store's artifact may have been built for another reason.
-		ev.Link, ev.LinkReason = c.Plan.Link, c.Plan.Reason
-	}
-	return ev
+	return of(func(st control.Status) bool { return choose.UnitName(st.Package) == a.Manifest.Plugin })
 }
 
 // PartialError says that some of several hosts or plugins failed.
@@ -273,19 +125,24 @@ func (e *PartialError) Error() string {
 // Unwrap gives the failures.
 func (e *PartialError) Unwrap() []error { return e.Errs }
 
-// Err sums results up: nil, what all failed of, or *PartialError.
+// Err sums results up: nil, what all failed of, or *PartialError. What there was
+// nothing to do for does not count.
 func Err(results []Result) error {
 	var errs []error
+	total := 0
 	for _, r := range results {
 		if r.Err != nil {
 			errs = append(errs, r.Err)
+		}
+		if r.Change.Way != choose.Stay || r.Err != nil {
+			total++
 		}
 	}
 	switch len(errs) {
 	case 0:
 		return nil
-	case len(results):
+	case total:
 		return errors.Join(errs...)
 	}
-	return &PartialError{What: "loads", Failed: len(errs), Total: len(results), Errs: errs}
+	return &PartialError{What: "loads", Failed: len(errs), Total: total, Errs: errs}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -18,7 +19,8 @@ const deathLimit = 2
 // building is the build that runs.
 type building struct {
 	group  *group
-	plugin string
+	id     string // of what is wanted
+	name   string
 	key    string
 	cancel context.CancelFunc
 }
@@ -30,7 +32,7 @@ func (l *Loop) reconcile() {
 		g := l.groups[id]
 		for _, plugin := range g.wanted() {
 			w := g.want[plugin]
-			needing := l.needing(g, plugin)
+			needing := l.needing(g, w)
 			switch {
 			case len(needing) == 0:
 			case w.artifact != nil:
@@ -44,9 +46,13 @@ func (l *Loop) reconcile() {
 	}
 }
 
-// wanted lists the plugins in the order of the snapshot's plugins.
+// wanted lists what is wanted: the host's own code, and the plugins in the order
+// of the snapshot's.
 func (g *group) wanted() []string {
 	var names []string
+	if g.want[ownCode] != nil {
+		names = append(names, ownCode)
+	}
 	for _, p := range g.plugins {
 		if g.want[p.Name] != nil {
 			names = append(names, p.Name)
@@ -56,13 +62,13 @@ func (g *group) wanted() []string {
 }
 
 // needing lists the hosts in which the wanted version has not come to an end.
-func (l *Loop) needing(g *group, plugin string) []*host {
+func (l *Loop) needing(g *group, w *want) []*host {
 	var hs []*host
 	for _, h := range l.members(g) {
-		if !h.looked || !h.holds(plugin) {
+		if !h.looked || !h.takes(w) {
 			continue
 		}
-		w, s := g.want[plugin], h.slot(plugin)
+		s := h.slot(w.id())
 		if !s.loading && s.settled != w.plan.Key && l.deaths[deathID(h, w)] < deathLimit {
 			hs = append(hs, h)
 		}
@@ -71,29 +77,34 @@ func (l *Loop) needing(g *group, plugin string) []*host {
 }
 
 func (l *Loop) build(g *group, w *want) {
-	plan := w.plan
 	ctx, cancel := context.WithCancel(l.ctx)
-	l.building = &building{group: g, plugin: plan.Plugin.Name, key: plan.Key, cancel: cancel}
+	l.building = &building{group: g, id: w.id(), name: w.plan.Plugin.Name, key: w.plan.Key, cancel: cancel}
+	plan, patch := w.plan, w.patch
 	l.async(func() func() {
-		a, err := l.fx.Build(ctx, plan)
+		var a *builder.Artifact
+		var err error
+		if patch != nil {
+			a, err = l.fx.BuildPatch(ctx, patch)
+		} else {
+			a, err = l.fx.Build(ctx, plan)
+		}
 		cancelled := ctx.Err() != nil
 		cancel()
 		return func() {
 			l.building = nil
-			l.built(g, plan, a, err, cancelled)
+			l.built(g, w.id(), plan, a, err, cancelled)
 		}
 	})
 }
 
 // built takes over the result of a build, which may have been overtaken.
-func (l *Loop) built(g *group, plan *builder.Plan, a *builder.Artifact, err error, cancelled bool) {
-	name := plan.Plugin.Name
-	w := g.want[name]
+func (l *Loop) built(g *group, id string, plan *builder.Plan, a *builder.Artifact, err error, cancelled bool) {
+	w := g.want[id]
 	current := w != nil && w.plan.Key == plan.Key
 	if _, changed := errors.AsType[*builder.ChangedError](err); changed {
 		l.look = true
 		if current {
-			delete(g.want, name) // of sources that are no more
+			delete(g.want, id) // of sources that are no more
 		}
 		return
 	}
@@ -125,14 +136,20 @@ func follow(plan *builder.Plan, a *builder.Artifact) *builder.Plan {
 // buildFailed settles a version that does not build, in every host of the
 // binary.
 func (l *Loop) buildFailed(g *group, w *want, err error) {
-	name := w.plan.Plugin.Name
-	ev := l.failure(g, name, err)
+	id := w.id()
+	if r := choose.FromError(w.plan.Plugin.Name, err); r != nil && w.patch != nil {
+		for _, h := range l.members(g) {
+			l.patchRefused(h, w, r)
+		}
+		return
+	}
+	ev := l.failure(g, id, err)
 	phases := w.phases
 	ev.PhasesMS = &phases
 	ev.TotalMS = ms(l.fx.Now().Sub(w.since))
-	known := l.knownBuild(g, name, ev)
+	known := l.knownBuild(g, id, ev)
 	for _, h := range l.members(g) {
-		s := h.slot(name)
+		s := h.slot(id)
 		s.settled, s.failure = w.plan.Key, &ev
 	}
 	switch {
@@ -159,10 +176,12 @@ func (l *Loop) knownBuild(g *group, plugin string, ev control.Event) bool {
 }
 
 func (l *Loop) load(h *host, w *want) {
-	name, key := w.plan.Plugin.Name, w.plan.Key
-	s := h.slot(name)
+	id, key := w.id(), w.plan.Key
+	s := h.slot(id)
 	s.loading = true
 	target, plan, artifact, phases, since := h.Host, w.plan, w.artifact, w.phases, w.since
+	instead := h.decision.Instead[id]
+	notes := h.notes(w)
 	l.async(func() func() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.opt.LoadTimeout)
 		defer cancel()
@@ -178,9 +197,11 @@ func (l *Loop) load(h *host, w *want) {
 			delete(l.deaths, deathID(h, w))
 			if ev.Event == control.KindLoaded || ev.Event == control.KindUnchanged {
 				s.live, s.generation = key, ev.Generation
-				l.loaded = name
+				l.loaded = id
+				h.patched = h.patched || w.patch != nil
 			}
-			l.emit(loadedEvent(target, plan, artifact, ev, phases, total))
+			ev = loadedEvent(target, plan, artifact, ev, phases, total)
+			l.emit(explained(ev, instead, notes))
 		}
 	})
 }
@@ -188,6 +209,10 @@ func (l *Loop) load(h *host, w *want) {
 // loadFailed settles a load that the host did not carry out.
 func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
 	name, key := w.plan.Plugin.Name, w.plan.Key
+	if r := choose.FromError(name, err); r != nil && w.patch != nil {
+		l.patchRefused(h, w, r)
+		return
+	}
 	lethal := false
 	if unreachable(err) {
 		if l.hosts[h.id()] != h {

@@ -103,23 +103,39 @@ func (l *Loop) rollback() {
 			continue
 		}
 		asked = true
-		target, s := h.Host, h.slot(plugin)
-		l.async(func() func() {
-			ev, err := l.fx.Rollback(l.ctx, target, plugin)
-			return func() {
-				if err != nil {
-					l.fail(loadFailure(target, plugin, s.generation, err))
-					return
-				}
-				ev.Host, ev.PID, ev.Plugin = target.Name, target.PID, plugin
-				s.live, s.generation = ev.Key, ev.Generation
-				l.emit(ev)
-			}
-		})
+		l.rollbackTo(h, plugin, nil, "", time.Time{})
 	}
 	if !asked {
 		l.note("nothing was loaded that could be rolled back")
 	}
+}
+
+// rollbackTo makes an earlier generation live again. reason is why, where the user
+// did not ask for it but edited sources at since.
+func (l *Loop) rollbackTo(h *host, plugin string, to *int, reason string, since time.Time) {
+	target, s, name := h.Host, h.slot(plugin), h.nameOf(plugin)
+	s.loading = true
+	l.async(func() func() {
+		if since.IsZero() {
+			since = l.fx.Now()
+		}
+		ev, err := l.fx.Rollback(l.ctx, target, name, to)
+		total := ms(l.fx.Now().Sub(since))
+		return func() {
+			s.loading = false
+			if err != nil {
+				l.fail(loadFailure(target, name, s.generation, err))
+				return
+			}
+			ev.Host, ev.PID, ev.Plugin, ev.Caller = target.Name, target.PID, name, nil
+			if reason != "" {
+				ev.Reason = reason
+			}
+			ev.TotalMS = total
+			s.live, s.generation = ev.Key, ev.Generation
+			l.emit(ev)
+		}
+	})
 }
 
 // targets lists the hosts and what is live in them.
@@ -130,9 +146,11 @@ func (l *Loop) targets() {
 	for _, h := range l.all() {
 		var live []string
 		for _, name := range slices.Sorted(maps.Keys(h.slots)) {
-			switch s := h.slots[name]; {
-			case s.generation == 0:
+			s := h.slots[name]
+			switch name = h.nameOf(name); {
+			case s.generation == 0 && name != h.nameOf(ownCode):
 				live = append(live, name+" (built in)")
+			case s.generation == 0:
 			case len(s.live) >= 6:
 				live = append(live, fmt.Sprintf("%s v%d %s", name, s.generation, s.live[:6]))
 			default:

@@ -17,15 +17,22 @@
 // block runs in a goroutine of its own and sends back a closure that the owner
 // runs (see [Loop.async]). At most one snapshot and one build run at a time.
 //
-// The files: hosts.go follows the hosts, plan.go turns snapshots into what is
-// wanted, build.go builds and loads it, verdict.go puts outcomes into events,
-// run.go owns the host's process under hotgo run, command.go obeys keys.
+// The host's own code is treated like one more plugin, whose versions are patches
+// and whose built-in is what the binary holds. Package choose decides, anew with
+// each snapshot and for each host, which of the sources reach it as a patch and
+// which as a swap.
+//
+// The files: hosts.go follows the hosts, files.go what is watched, plan.go turns
+// snapshots into what is wanted, own.go does so for the host's own code, build.go builds and loads it,
+// verdict.go puts outcomes into events, run.go owns the host's process under hotgo
+// run, command.go obeys keys.
 package devloop
 
 import (
 	"context"
 	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/watch"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -53,11 +60,17 @@ type Effects struct {
 	Snapshot func(ctx context.Context, host builder.Host, plugins []builder.Plugin, fresh string) (*builder.Snapshot, error)
 	// Build carries out a plan.
 	Build func(ctx context.Context, plan *builder.Plan) (*builder.Artifact, error)
+	// PlanPatch compares a host's own code with the sources; plugins are those of
+	// the snapshot before it. It is not called where only swaps are allowed.
+	PlanPatch func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.PatchPlan, error)
+	// BuildPatch carries out the plan of a patch.
+	BuildPatch func(ctx context.Context, plan *builder.PatchPlan) (*builder.Artifact, error)
 	// Load gives an artifact to a host. The event is the host's answer.
 	// Errors are those of [control.Client.Load].
 	Load func(ctx context.Context, host Host, a *builder.Artifact) (control.Event, error)
-	// Rollback makes the generation before the live one live again.
-	Rollback func(ctx context.Context, host Host, plugin string) (control.Event, error)
+	// Rollback makes an earlier generation live again: the one before the live
+	// one, or that of to.
+	Rollback func(ctx context.Context, host Host, plugin string, to *int) (control.Event, error)
 
 	// Watch replaces what is watched, and returns when it is.
 	Watch func(watch.Set)
@@ -104,6 +117,7 @@ const (
 
 // Options configure a Loop.
 type Options struct {
+	Mode    choose.Mode // how code is replaced; "" is choose.Swap
 	Restart RestartPolicy
 	// Root is a directory that is watched as a whole until the first snapshot
 	// says what is read, and while none can be taken.
@@ -153,13 +167,16 @@ type Loop struct {
 	deaths  map[string]int  // plugin and key -> hosts that ended during its load
 	unbound map[string]bool // plugins of which was said that no host binds them
 	last    *control.Event  // the last failure
-	loaded  string          // the plugin loaded last
+	loaded  string          // the plugin loaded last, or ownCode
 	asking  *control.Event  // a question that the user has not answered
 	run     runState        // the host's process, under run
 }
 
 // New gives a loop. Effects that its mode does not need may be nil.
 func New(opt Options, fx Effects) *Loop {
+	if opt.Mode == "" {
+		opt.Mode = choose.Swap
+	}
 	if opt.Poll == 0 {
 		opt.Poll = 500 * time.Millisecond
 	}
@@ -316,7 +333,7 @@ func (l *Loop) waitsFor() string {
 	case l.run.building:
 		return "still building the host"
 	case l.building != nil:
-		return "still building " + l.building.plugin
+		return "still building " + l.building.name
 	case len(l.hosts) == 0 && !(l.owned() && l.run.proc == nil):
 		return "still waiting for a host"
 	}

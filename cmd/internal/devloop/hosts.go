@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -24,7 +25,12 @@ type host struct {
 	group  *group
 	looked bool // a snapshot was taken for it: what is wanted may be older than the host
 	missed int
-	slots  map[string]*slot // by plugin
+	slots  map[string]*slot // by plugin, or ownCode
+
+	decision choose.Decision // how the sources reach it, as of the last snapshot
+	patched  bool            // its own code, by this loop
+	refused  string          // key of a patch that it did not take
+	refusal  *choose.RefusedError
 }
 
 // slot is one plugin in one host.
@@ -71,7 +77,9 @@ func (h Host) binaryID() string {
 func (h Host) names() []string {
 	var names []string
 	for _, p := range h.Plugins {
-		names = append(names, p.Name)
+		if p.Kind != control.KindHost {
+			names = append(names, p.Name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -89,7 +97,7 @@ func (h *host) slot(plugin string) *slot {
 
 // holds reports whether the host binds or holds the plugin.
 func (h *host) holds(plugin string) bool {
-	return slices.ContainsFunc(h.Plugins, func(p control.Plugin) bool { return p.Name == plugin })
+	return slices.ContainsFunc(h.Plugins, func(p control.Plugin) bool { return p.Name == plugin && p.Kind != control.KindHost })
 }
 
 // update takes over what the host says about itself. A slot that is being
@@ -97,7 +105,7 @@ func (h *host) holds(plugin string) bool {
 func (h *host) update(now Host) {
 	h.Host = now
 	for _, p := range now.Plugins {
-		s := h.slot(p.Name)
+		s := h.slot(slotOf(p))
 		if s.loading {
 			continue
 		}

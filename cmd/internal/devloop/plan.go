@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/watch"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -19,17 +18,19 @@ type group struct {
 	host    builder.Host
 	names   []string // that plugins was found for
 	plugins []builder.Plugin
-	want    map[string]*want          // by plugin
-	errs    map[string]*control.Event // by plugin: why it has no plan; "" for the group as a whole
+	want    map[string]*want          // by plugin, or ownCode
+	errs    map[string]*control.Event // by plugin, or ownCode: why it has no plan; "" for the group as a whole
 	changes map[string]bool           // changes in the host that the user knows of
 	dirs    []string                  // what its snapshot read, sorted
 	files   []string
 }
 
-// want is the version of a plugin that the sources ask for.
+// want is the version of a plugin that the sources ask for, or that of the host's
+// own code.
 type want struct {
 	plan     *builder.Plan
-	since    time.Time // the last file event of the edit
+	patch    *builder.PatchPlan // of the host's own code; plan then says what they have in common
+	since    time.Time          // the last file event of the edit
 	phases   control.Phases
 	artifact *builder.Artifact // once built
 }
@@ -57,10 +58,20 @@ type planGroup struct {
 	host    builder.Host
 	names   []string
 	plugins []builder.Plugin // nil: to be found
+	mode    choose.Mode
+	hosts   []choose.Host // the processes that run it
 
+	held     []builder.Plugin // those of plugins that the hosts bind or hold
 	snapshot *builder.Snapshot
+	patch    *builder.PatchPlan
+	patchErr error
 	err      error
 	elapsed  time.Duration
+}
+
+// sources is what was found, as far as choices depend on it.
+func (pg *planGroup) sources() choose.Sources {
+	return choose.Sources{Mode: pg.mode, Plugins: pg.held, Snapshot: pg.snapshot, Patch: pg.patch, PatchErr: pg.patchErr}
 }
 
 // startPlan looks at the sources when something asked for it.
@@ -79,7 +90,13 @@ func (l *Loop) startPlan() {
 		for _, h := range members {
 			names = union(names, h.names())
 		}
-		pg := planGroup{id: id, host: g.host, names: names}
+		pg := planGroup{id: id, host: g.host, names: names, mode: l.opt.Mode}
+		if l.fresh != "" {
+			pg.mode = choose.Swap // what serves is what was asked for, whatever it was before
+		}
+		for _, h := range members {
+			pg.hosts = append(pg.hosts, h.standing(""))
+		}
 		if !l.refind && slices.Equal(names, g.names) {
 			pg.plugins = g.plugins
 		}
@@ -112,10 +129,13 @@ func (l *Loop) plan(ctx context.Context, pg *planGroup, fresh string) {
 		}
 		pg.plugins = slices.Clip(append([]builder.Plugin{}, found...))
 	}
-	held := slices.DeleteFunc(slices.Clone(pg.plugins), func(p builder.Plugin) bool {
+	pg.held = slices.DeleteFunc(slices.Clone(pg.plugins), func(p builder.Plugin) bool {
 		return !slices.Contains(pg.names, p.Name)
 	})
-	pg.snapshot, pg.err = l.fx.Snapshot(ctx, pg.host, held, fresh)
+	pg.snapshot, pg.err = l.fx.Snapshot(ctx, pg.host, pg.held, fresh)
+	if pg.err == nil && choose.NeedsPatch(pg.sources(), pg.hosts) {
+		pg.patch, pg.patchErr = l.fx.PlanPatch(ctx, pg.host, pg.held)
+	}
 	pg.elapsed = l.fx.Now().Sub(start)
 }
 
@@ -129,7 +149,7 @@ func (l *Loop) planned(req planRequest) {
 	answered := false
 	for i := range req.groups {
 		pg := &req.groups[i]
-		if _, ok := errors.AsType[*builder.ChangedError](pg.err); ok {
+		if _, ok := errors.AsType[*builder.ChangedError](errors.Join(pg.err, pg.patchErr)); ok {
 			l.lookAgain(req)
 			continue
 		}
@@ -169,6 +189,7 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 
 	for _, h := range l.members(g) {
 		h.looked = true
+		h.decision = choose.Decide(pg.sources(), h.standing(pg.patchKey()))
 	}
 	planned := map[string]bool{}
 	for _, plan := range snap.Plans {
@@ -182,12 +203,13 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 			answered = true
 		}
 	}
-	reported := l.hostChanged(g, snap.HostChanges, req)
+	reported := l.wantedOwn(g, pg, req, stale)
+	planned[ownCode] = g.want[ownCode] != nil
 	answered = answered || reported
 	for _, name := range slices.Sorted(maps.Keys(snap.Errors)) {
 		planned[name] = true
-		if reported && isShared(snap.Errors[name]) {
-			delete(g.want, name) // the same news: the host's package changed
+		if l.sameNews(g, pg, name, req, reported) {
+			delete(g.want, name)
 			continue
 		}
 		if !stale && l.planFailed(g, name, snap.Errors[name], req) {
@@ -201,7 +223,7 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 	}
 	l.noteUnbound(pg)
 	if b := l.building; b != nil && b.group == g {
-		if w := g.want[b.plugin]; w == nil || w.plan.Key != b.key {
+		if w := g.want[b.id]; w == nil || w.plan.Key != b.key {
 			b.cancel() // nobody wants it any more
 		}
 	}
@@ -213,50 +235,65 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 func (l *Loop) wanted(g *group, plan *builder.Plan, pg *planGroup, req planRequest) (answered bool) {
 	name := plan.Plugin.Name
 	old := g.want[name]
-	w := &want{plan: plan, since: req.since, artifact: plan.Cached}
-	w.phases.Plan = ms(pg.elapsed)
-	if w.since.IsZero() {
-		w.since = req.start
-	} else {
-		w.phases.Detect = ms(req.start.Sub(w.since))
-	}
 	if old != nil && old.plan.Key != plan.Key && req.batch != nil && !hasSources(*req.batch) {
 		// An embedded file: only the key says that it matters.
 		l.emitDetected(req.batch.Files, func(f string) bool { return within(f, plan.Plugin.Dir) })
 	}
-	if old != nil && old.plan.Key == plan.Key {
+	w := &want{plan: plan, artifact: plan.Cached}
+	w.phases.Plan = ms(pg.elapsed)
+	g.want[name] = w.after(old, req)
+
+	touched := l.touched(g, name, req)
+	for _, h := range l.members(g) {
+		news := touched && h.decision.Own != choose.Original // else that is the news
+		if h.holds(name) && (h.takes(w) || h.slot(name).runs(plan)) && l.settle(h, w, news, req) {
+			answered = true
+		}
+	}
+	return answered
+}
+
+// after starts the clock of what is wanted: that of the edit that made it.
+func (w *want) after(old *want, req planRequest) *want {
+	if w.since = req.since; w.since.IsZero() {
+		w.since = req.start
+	} else {
+		w.phases.Detect = ms(req.start.Sub(w.since))
+	}
+	if old != nil && old.plan.Key == w.plan.Key {
 		// The same version: the clock of the edit that made it keeps running.
 		w.since, w.phases = old.since, old.phases
 		if old.artifact != nil {
 			w.artifact = old.artifact
 		}
 	}
-	g.want[name] = w
+	return w
+}
 
-	touched := l.touched(g, name, req)
-	for _, h := range l.members(g) {
-		if !h.holds(name) {
-			continue
+// settle says what comes of a wanted version in one host that does not need, or
+// get, it any more. It reports whether the user hears about the edit, now or when
+// it is loaded.
+func (l *Loop) settle(h *host, w *want, touched bool, req planRequest) (answered bool) {
+	s, key := h.slot(w.id()), w.plan.Key
+	switch {
+	case s.loading || s.settled != key && !s.runs(w.plan):
+		return true // the load will tell
+	case s.runs(w.plan):
+		if s.settled == key && !touched {
+			return false
 		}
-		s := h.slot(name)
-		switch {
-		case s.loading || s.settled != plan.Key && !s.runs(plan):
-			answered = true // the load will tell
-		case s.runs(plan):
-			if s.settled != plan.Key || touched {
-				fresh := s.settled == "" && req.batch == nil // a host that has it already: no news
-				s.settled, s.failure = plan.Key, nil
-				if !fresh {
-					answered = true
-					l.emit(unchangedEvent(h, plan, l.total(req)))
-				}
-			}
-		case touched && s.failure != nil:
-			answered = true
-			l.emit(*s.failure) // the edit changed nothing: it fails as it did
+		fresh := s.settled == "" && req.batch == nil // a host that has it already: no news
+		s.settled, s.failure = key, nil
+		if fresh {
+			return false
 		}
+		l.emit(unchangedEvent(h, w, l.total(req)))
+		return true
+	case touched && s.failure != nil:
+		l.emit(*s.failure) // the edit changed nothing: it fails as it did
+		return true
 	}
-	return answered
+	return false
 }
 
 // planFailed reports that a plugin (or with "", all of them) has no plan. The
@@ -266,7 +303,7 @@ func (l *Loop) planFailed(g *group, plugin string, err error, req planRequest) (
 	if plugin == "" {
 		clear(g.want)
 	}
-	if b := l.building; b != nil && b.group == g && (plugin == "" || b.plugin == plugin) {
+	if b := l.building; b != nil && b.group == g && (plugin == "" || b.id == plugin) {
 		b.cancel()
 	}
 	ev := l.failure(g, plugin, err)
@@ -298,6 +335,9 @@ func (l *Loop) known(plugin string, ev control.Event) bool {
 // touched reports whether the edit was of a source in the plugin's own
 // directory.
 func (l *Loop) touched(g *group, plugin string, req planRequest) bool {
+	if plugin == ownCode {
+		return l.ownTouched(g, req)
+	}
 	return req.batch != nil && slices.ContainsFunc(g.plugins, func(p builder.Plugin) bool {
 		return p.Name == plugin && slices.ContainsFunc(req.batch.Files, func(f string) bool {
 			return isSource(f) && within(f, p.Dir)
@@ -356,30 +396,6 @@ func (l *Loop) standing() []*control.Event {
 	return evs
 }
 
-// hostChanged reports edits that no plugin can carry: each once, and again
-// when the files are edited again.
-func (l *Loop) hostChanged(g *group, changes []builder.HostChange, req planRequest) (answered bool) {
-	known := map[string]bool{}
-	for _, c := range changes {
-		sig := changeSignature(c)
-		known[sig] = true
-		again := req.batch != nil && slices.ContainsFunc(c.Files, func(f string) bool {
-			return slices.Contains(req.batch.Files, f)
-		})
-		if g.changes[sig] && (!again || l.restarting()) {
-			continue
-		}
-		answered = true
-		for _, h := range l.members(g) {
-			ev := hostChangeEvent(h, c)
-			ev.TotalMS = l.total(req)
-			l.needRestart(ev, req.edits)
-		}
-	}
-	g.changes = known
-	return answered
-}
-
 // noteUnbound says once which of the plugins no host binds.
 func (l *Loop) noteUnbound(pg *planGroup) {
 	for _, p := range pg.plugins {
@@ -388,9 +404,13 @@ func (l *Loop) noteUnbound(pg *planGroup) {
 			continue
 		}
 		l.unbound[p.Name] = true
+		reason := "no host binds this plugin, so nothing is loaded"
+		if l.opt.Mode != choose.Swap {
+			reason = "no host binds this plugin, so it is patched where it is a part of the host, and never loaded"
+		}
 		l.emit(control.Event{
 			Event: control.KindNote, Plugin: p.Name,
-			Reason: "no host binds this plugin, so nothing is loaded",
+			Reason: reason,
 			Next:   `reloader.Bind(h, "` + p.Name + `", …) in the host`,
 		})
 	}
@@ -407,88 +427,6 @@ func (l *Loop) total(req planRequest) float64 {
 // all lists the hosts, in a stable order.
 func (l *Loop) all() []*host {
 	return slices.SortedFunc(maps.Values(l.hosts), func(a, b *host) int { return a.PID - b.PID })
-}
-
-// rewatch watches what the snapshots read. While there is none, or something
-// failed that may be mended in a file that no snapshot has read, it watches
-// the whole tree as well.
-//
-// Whatever is watched from now on may have been edited between the snapshot
-// and this moment, so an addition asks for another look.
-func (l *Loop) rewatch() {
-	var set watch.Set
-	wide := l.owned() && len(l.hosts) == 0
-	for _, id := range l.order {
-		g := l.groups[id]
-		if len(l.members(g)) == 0 && len(l.hosts) > 0 {
-			continue // a binary that runs no more
-		}
-		set.Dirs, set.Files = union(set.Dirs, g.dirs), union(set.Files, g.files)
-		wide = wide || len(g.errs) > 0
-	}
-	if wide && l.opt.Root != "" {
-		set.Trees = []string{l.opt.Root}
-	}
-	old := l.watched
-	if slices.Equal(set.Dirs, old.Dirs) && slices.Equal(set.Files, old.Files) && slices.Equal(set.Trees, old.Trees) {
-		return
-	}
-	if !subset(set.Dirs, old.Dirs) || !subset(set.Files, old.Files) || !subset(set.Trees, old.Trees) {
-		l.look = true
-	}
-	l.watched = set
-	l.fx.Watch(set)
-}
-
-// union gives the sorted union of two lists.
-func union(a, b []string) []string {
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// subset reports whether all of a is in b; b is sorted.
-func subset(a, b []string) bool {
-	for _, s := range a {
-		if _, ok := slices.BinarySearch(b, s); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// idleLimit is after how many fruitless looks files that are no sources lose
-// their urgency. They may be embedded, and then an edit should show at once;
-// but they may as well be a log that the host writes beside its sources, ten
-// times a second, and a look is a run of the go command.
-const idleLimit = 3
-
-// hasSources reports whether a batch has files that the go command reads
-// whatever the packages say, or stands for a look at everything. What else
-// lies in a watched directory matters if it is embedded, which only a look
-// tells, and is nothing to talk about before.
-func hasSources(b watch.Batch) bool {
-	return b.Rescan || len(b.Files) == 0 || slices.ContainsFunc(b.Files, isSource)
-}
-
-// isSource knows the extensions that go/build takes for sources (Go 1.26,
-// build.go, fileListForExt), and the files that choose modules.
-func isSource(path string) bool {
-	switch filepath.Base(path) {
-	case "go.mod", "go.sum", "go.work", "go.work.sum", "modules.txt":
-		return true
-	}
-	switch filepath.Ext(path) {
-	case ".go", ".c", ".cc", ".cpp", ".cxx", ".m", ".h", ".hh", ".hpp", ".hxx",
-		".f", ".F", ".for", ".f90", ".s", ".S", ".sx", ".swig", ".swigcxx", ".syso":
-		return true
-	}
-	return false
-}
-
-// within reports whether a file lies below dir.
-func within(file, dir string) bool {
-	return strings.HasPrefix(file, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
 }
 
 // ms converts for events, where every figure is in milliseconds.

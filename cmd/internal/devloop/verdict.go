@@ -8,21 +8,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // The rules of the catalogue that the loop itself applies.
 const (
-	ruleShared = "HG0090" // a package shared with the host changed
-	ruleFlags  = "HG0091" // toolchain, flags or a dependency differ
-	ruleThin   = "HG0099" // hotgo cannot do it; nor could it after a restart
+	ruleFlags = "HG0091" // toolchain, flags or a dependency differ
+	ruleThin  = "HG0099" // hotgo cannot do it; nor could it after a restart
 )
 
 // failure puts an error of a snapshot or a build into an event. Where the
 // plugin runs in one host only, the event names it.
 func (l *Loop) failure(g *group, plugin string, err error) control.Event {
 	ev := buildFailure(plugin, err)
+	if plugin == ownCode {
+		ev.Plugin = l.ownName(g)
+	}
 	if hs := l.members(g); len(hs) == 1 {
 		ev.Host, ev.PID = hs[0].Name, hs[0].PID
 		if plugin != "" {
@@ -96,17 +99,10 @@ func hostChangeEvent(h *host, c builder.HostChange) control.Event {
 		Reason: "changed in the host: " + where,
 	}
 	if c.Shared {
-		ev.Code = ruleShared
+		ev.Code = choose.RuleShared
 		ev.Reason = fmt.Sprintf("package %s is shared with the host and changed: %s", c.ImportPath, where)
 	}
 	return ev
-}
-
-// isShared reports whether a plugin has no plan because of a change in a
-// package that it shares with the host.
-func isShared(err error) bool {
-	c, ok := errors.AsType[*builder.ConflictError](err)
-	return ok && len(c.Evidence) > 0 && c.Evidence[0].Rule == ruleShared
 }
 
 // changeSignature tells changes in the host apart.
@@ -121,11 +117,11 @@ func shortPath(file string) string {
 }
 
 // unchangedEvent says that a host runs the wanted version already.
-func unchangedEvent(h *host, plan *builder.Plan, total float64) control.Event {
+func unchangedEvent(h *host, w *want, total float64) control.Event {
 	return control.Event{
 		Event: control.KindUnchanged, Verdict: control.Unchanged,
-		Host: h.Name, PID: h.PID, Plugin: plan.Plugin.Name,
-		Generation: h.slot(plan.Plugin.Name).generation, Key: plan.Key, TotalMS: total,
+		Host: h.Name, PID: h.PID, Plugin: w.plan.Plugin.Name,
+		Generation: h.slot(w.id()).generation, Key: w.plan.Key, TotalMS: total,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/watch"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -32,6 +33,7 @@ type world struct {
 	badKeys map[string]error         // key -> why it does not build
 	unfit   map[string]bool          // thin key -> its build has shown that it must be linked in full
 	snapped func()                   // runs at the end of a snapshot
+	own     *ownSources              // nil: nothing is patched
 
 	running   int
 	peak      int
@@ -110,6 +112,10 @@ func (w *world) start(opt Options) {
 			w.events = append(w.events, ev)
 		},
 		Ask: func(control.Event) { w.asked++ },
+	}
+	if w.own != nil {
+		fx.PlanPatch, fx.BuildPatch = w.planPatch, w.buildPatch
+		opt.Mode = choose.Auto
 	}
 	if w.owned {
 		fx.BuildHost, fx.StartHost = w.buildHost, w.startHost
@@ -196,6 +202,9 @@ func (w *world) snapshot(_ context.Context, h builder.Host, ps []builder.Plugin,
 		}
 		s.WatchDirs = append(s.WatchDirs, p.Dir)
 		plan := &builder.Plan{Plugin: p, Host: h, Key: w.sources[p.Name], Link: "full"}
+		if w.own != nil {
+			plan.Private, plan.Builtin = []string{"x/" + p.Name}, w.sources[p.Name] == asBuilt && !w.own.assumed
+		}
 		if unfit, thin := w.unfit[plan.Key]; thin && !unfit {
 			plan.Link = "thin"
 		} else if thin {
@@ -261,6 +270,9 @@ func (w *world) load(_ context.Context, h Host, a *builder.Artifact) (control.Ev
 	if err := w.loadErr[h.Name]; err != nil {
 		return control.Event{}, err
 	}
+	if w.own != nil && a.Manifest.Plugin == unit {
+		return w.loadPatch(h, a)
+	}
 	gen := w.put(h.PID, a.Manifest.Plugin, a.Manifest.Key)
 	return control.Event{
 		Event: control.KindLoaded, Verdict: control.Swapped, Generation: gen,
@@ -295,9 +307,12 @@ func (w *world) put(pid int, plugin, key string) int {
 	return 0
 }
 
-func (w *world) rollback(_ context.Context, h Host, plugin string) (control.Event, error) {
+func (w *world) rollback(_ context.Context, h Host, plugin string, to *int) (control.Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if to != nil {
+		return w.restore(h, plugin, *to)
+	}
 	for i := range w.hosts {
 		for j := range w.hosts[i].Plugins {
 			if p := &w.hosts[i].Plugins[j]; w.hosts[i].PID == h.PID && p.Name == plugin && p.Live > 1 {

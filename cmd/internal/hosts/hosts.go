@@ -92,11 +92,32 @@ func unusable(err error) bool {
 // Holds reports whether a host binds or holds a plugin.
 func Holds(st control.Status, plugin string) bool {
 	for _, p := range st.Plugins {
-		if p.Name == plugin {
+		if p.Name == plugin && p.Kind != control.KindHost {
 			return true
 		}
 	}
 	return false
+}
+
+// Patched gives the name of a host's own code, where something of it was ever
+// patched.
+func Patched(st control.Status) (name string, ok bool) {
+	for _, p := range st.Plugins {
+		if p.Kind == control.KindHost {
+			return p.Name, true
+		}
+	}
+	return "", false
+}
+
+// Own gives the patch of a host's own code that serves; generation 0 is the binary's.
+func Own(st control.Status) control.Generation {
+	for _, p := range st.Plugins {
+		if p.Kind == control.KindHost {
+			return live(p)
+		}
+	}
+	return control.Generation{}
 }
 
 // Names lists the plugins that hosts bind or hold, in the order found.
@@ -105,7 +126,7 @@ func Names(hosts []control.Status) []string {
 	seen := map[string]bool{}
 	for _, st := range hosts {
 		for _, p := range st.Plugins {
-			if !seen[p.Name] {
+			if !seen[p.Name] && p.Kind != control.KindHost {
 				seen[p.Name] = true
 				names = append(names, p.Name)
 			}
@@ -118,13 +139,17 @@ func Names(hosts []control.Status) []string {
 // key is the built-in.
 func Live(st control.Status, plugin string) control.Generation {
 	for _, p := range st.Plugins {
-		if p.Name != plugin {
-			continue
+		if p.Name == plugin && p.Kind != control.KindHost {
+			return live(p)
 		}
-		for _, g := range p.Generations {
-			if g.Generation == p.Live {
-				return g
-			}
+	}
+	return control.Generation{}
+}
+
+func live(p control.Plugin) control.Generation {
+	for _, g := range p.Generations {
+		if g.Generation == p.Live {
+			return g
 		}
 	}
 	return control.Generation{}

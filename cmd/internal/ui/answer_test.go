@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -50,7 +51,22 @@ func TestStatusTable(t *testing.T) {
 	full.Name, full.PID = "full", 913
 	full.Plugins[0].Generations[1].Link = "full"
 	full.Plugins[0].Generations[1].LinkReason = "it needs 120 packages that the host lacks or has in part"
-	hosts := []control.Status{shop(), full, {Name: "empty", PID: 9, GoVersion: "go1.27.1"}}
+	full.Plugins = append(full.Plugins, control.Plugin{
+		Name: "server", Kind: control.KindHost, Live: 2,
+		Generations: []control.Generation{
+			{Generation: 1, State: control.StateRetired, Patch: true, ResidentBytes: 30 << 10},
+			{Generation: 2, State: control.StateLive, Patch: true, Key: key8, Link: "thin", Loaded: at(14, 7, 30), ArtifactBytes: 20480, ResidentBytes: 30 << 10},
+		},
+		Replaced: []control.Replaced{
+			{Function: "cart.(*Cart).Total", Generation: 2}, {Function: "main.greet", Generation: 2}, {Function: "main.serve", Generation: 2},
+		},
+		Finishing: []control.Finishing{{Function: "main.loop", Goroutines: 1}, {Function: "main.serve", Goroutines: 2}},
+	})
+	long := control.Plugin{Name: "server", Kind: control.KindHost, Generations: []control.Generation{{Generation: 1, State: control.StateRetired}}}
+	for i := range 12 {
+		long.Replaced = append(long.Replaced, control.Replaced{Function: fmt.Sprintf("main.f%02d", i), Generation: 1})
+	}
+	hosts := []control.Status{shop(), full, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1"}}
 	for name, verbose := range map[string]bool{"status.txt.golden": false, "status-verbose.txt.golden": true} {
 		golden(t, name, text(t, func(b *bytes.Buffer) error { return Status(b, hosts, verbose, plain()) }))
 	}
@@ -149,4 +165,32 @@ func TestColorIsForTerminalsUnlessAskedFor(t *testing.T) {
 	if KeysWanted(file, env()) {
 		t.Error("keys are read from a file")
 	}
+}
+
+func TestDiffText(t *testing.T) {
+	golden(t, "diff.txt.golden", text(t, func(b *bytes.Buffer) error {
+		return Diff(b, []HostDiff{
+			{
+				Host: "shop", PID: 812, Verdict: control.Patched, Pending: true,
+				Functions: []FunctionDiff{
+					{Name: "cart.(*Cart).Total", Change: "changed"},
+					{Name: "main.serve", Change: "changed", Reason: "inlines cart.(*Cart).Total, which changed"},
+					{Name: "cart.round", Change: "added"},
+					{Name: "cart.old", Change: "removed"},
+				},
+				Findings: []FindingDiff{{Finding: control.Finding{Code: "HG0031", Text: "main.rate keeps its value"}}},
+				Plugins:  []PluginDiff{{Plugin: "pricing", Verdict: control.Swapped, Generation: 3, Key: key8}},
+			},
+			{Host: "shop", PID: 813, Verdict: control.Patched, Functions: []FunctionDiff{{Name: "main.greet", Change: "changed"}}},
+			{
+				Host: "other", PID: 9, Verdict: control.RestartRequired, Pending: true,
+				Findings: []FindingDiff{{Finding: control.Finding{Code: "HG0001", Text: "cart.Cart: its fields changed (+Note)"}, Refused: true}},
+				Plugins:  []PluginDiff{{Plugin: "pricing", Verdict: control.Swapped, Key: key7, Code: "HG0001", Reason: "not patched: layout"}},
+				Evidence: []control.Evidence{{What: "-race", Host: "true", Artifact: "false"}},
+				Next:     "restart the host with the new code: hotgo run ./cmd/server",
+			},
+			{Binary: dir() + "/server", Verdict: control.Unchanged},
+			{Host: "shop", PID: 814, Verdict: control.Patched, Pending: true, Reason: "back to what the host was built from"},
+		}, plain())
+	}))
 }

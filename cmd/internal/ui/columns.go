@@ -72,6 +72,9 @@ func plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
+// asBuilt names generation 0 of a host's own code, which is no plugin's built-in.
+const asBuilt = "as built"
+
 // version names a generation: "v8 3fa91c", "v8", or "the built-in".
 func version(generation int, key string) string {
 	if generation == 0 {

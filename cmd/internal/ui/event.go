@@ -15,6 +15,7 @@ const (
 	wordWidth      = 8  // "patched" and a blank; longer words push their detail
 	maxDiagnostics = 10 // messages shown of one failure
 	maxFiles       = 3  // names shown of one batch
+	maxFunctions   = 3  // names shown of one patch
 	tellingPhase   = 10 // milliseconds from which every phase explains the total
 )
 
@@ -25,6 +26,7 @@ type eventView struct {
 	hosts   bool   // several hosts: each line names its own
 	width   int    // of the column of names
 	running string // what serves after a failure, such as "v8 3fa91c"; "" if unknown
+	own     bool   // it is about the host's own code
 	full    string // why the plugin is linked in full, where that is news
 }
 
@@ -108,7 +110,7 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		if len(reason) > 0 {
 			detail = []string{"(" + strings.Join(reason, " ") + ")"}
 		}
-		return detail, nil
+		return detail, notes(ev.Notes, "")
 
 	case control.KindFailed, control.KindRestart:
 		problems := v.diagnostics(ev.Diagnostics)
@@ -118,6 +120,7 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		if len(problems) > 0 {
 			detail, below = problems[:1], problems[1:]
 		}
+		below = append(below, notes(ev.Notes, ev.Reason)...)
 		below = append(below, evidenceLines(ev.Evidence)...)
 		if v.running != "" {
 			below = append(below, "still running "+v.running)
@@ -130,12 +133,16 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 
 	if n := len(ev.Functions); n > 0 {
 		detail = append(detail, plural(n, "func"))
+		if ev.Event == control.KindLoaded && !v.verbose { // there they are below
+			detail = append(detail, "("+firstOf(ev.Functions, maxFunctions)+")")
+		}
 	}
 	switch {
 	case ev.Generation > 0:
 		detail = append(detail, version(ev.Generation, keyOf(ev)))
 	case ev.Event == control.KindRolledBack:
-		detail = append(detail, version(0, ""))
+		v.own = v.own || ev.Verdict == control.Patched
+		detail = append(detail, v.version(0, ""))
 	case ev.Event == control.KindBuilt:
 		detail = append(detail, short(keyOf(ev)))
 	}
@@ -146,10 +153,15 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		detail = append(detail, strings.TrimSpace(size(ev.ArtifactBytes)+" "+ev.Link))
 	}
 	detail = append(detail, v.times(ev)...)
-	if len(reason) > 0 {
+	switch {
+	case len(reason) == 0:
+	case ev.Event == control.KindLoaded && ev.Code != "": // why it is no patch
+		below = capped(withCode(ev.Code, reason))
+	default:
 		detail = append(detail, reason[0])
 		below = capped(reason[1:])
 	}
+	below = append(below, notes(ev.Notes, "")...)
 	if v.full != "" {
 		below = append(below, "full: "+v.full)
 	}
@@ -163,6 +175,14 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		below = append(below, "next: "+ev.Next)
 	}
 	return detail, below
+}
+
+// version names a generation of what the event is about.
+func (v eventView) version(generation int, key string) string {
+	if generation == 0 && v.own {
+		return asBuilt
+	}
+	return version(generation, key)
 }
 
 // times shows where the user's wait went. Compiling, linking and loading are
@@ -183,6 +203,7 @@ func (v eventView) times(ev control.Event) []string {
 			{"load", p.Load, true},
 			{"health", p.Health, false},
 			{"switch", p.Switch, false},
+			{"pause", p.Pause, true},
 			{"state", p.State, false},
 		} {
 			if phase.ms > 0 && (phase.always || v.verbose || phase.ms >= tellingPhase) {
@@ -199,12 +220,32 @@ func (v eventView) times(ev control.Event) []string {
 func (v eventView) files(files []string) string {
 	var shown []string
 	for _, f := range files {
-		if len(shown) == maxFiles && !v.verbose {
-			return strings.Join(shown, ", ") + fmt.Sprintf(" and %d more", len(files)-maxFiles)
-		}
 		shown = append(shown, v.path(f))
 	}
-	return strings.Join(shown, ", ")
+	if v.verbose {
+		return strings.Join(shown, ", ")
+	}
+	return firstOf(shown, maxFiles)
+}
+
+// firstOf lists the first names and counts the others.
+func firstOf(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+}
+
+// notes gives a line for each entry of the catalogue of edits, but for the one
+// that was shown already.
+func notes(all []control.Finding, shown string) []string {
+	var lines []string
+	for _, f := range all {
+		if f.Text != shown {
+			lines = append(lines, strings.TrimSpace(f.Code+" "+f.Text))
+		}
+	}
+	return capped(lines)
 }
 
 // diagnostics gives one line for each message, up to ten.
@@ -293,6 +334,7 @@ func cleanEvent(ev control.Event) control.Event {
 	ev.Functions, ev.Files = cleanAll(ev.Functions), cleanAll(ev.Files)
 	ev.Evidence = cleanEvidence(ev.Evidence)
 	ev.Diagnostics = cleanDiagnostics(ev.Diagnostics)
+	ev.Notes = cleanNotes(ev.Notes)
 	return ev
 }
 
@@ -302,6 +344,14 @@ func cleanAll(texts []string) []string {
 		texts[i] = Clean(texts[i])
 	}
 	return texts
+}
+
+func cleanNotes(all []control.Finding) []control.Finding {
+	all = slices.Clone(all)
+	for i, f := range all {
+		all[i] = control.Finding{Code: Clean(f.Code), Symbol: Clean(f.Symbol), Text: Clean(f.Text)}
+	}
+	return all
 }
 
 func cleanEvidence(all []control.Evidence) []control.Evidence {

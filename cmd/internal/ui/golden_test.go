@@ -139,6 +139,33 @@ func day() []control.Event {
 			Files: []string{file("go.mod"), file("a.go"), file("b.go"), file("c.go"), filepath.Join(filepath.Dir(dir()), "x", "d.go")},
 		},
 		{V: 1, Time: at(14, 7, 1), Event: control.KindDetected},
+		{
+			V: 1, Time: at(14, 7, 30), Event: control.KindLoaded, Host: "shop", PID: 812, Plugin: "server", Verdict: control.Patched,
+			Generation: 2, Key: key8, Link: "thin", TotalMS: 112, PhasesMS: &control.Phases{Compile: 48, Link: 31, Load: 1, Switch: 0.1, Pause: 0.06},
+			Functions: []string{"cart.(*Cart).Total", "main.greet", "main.serve", "price.Round"},
+			Notes: []control.Finding{
+				{Code: "HG0031", Symbol: "main.rate", Text: "main.rate keeps its value; the new initialiser applies when the program starts again"},
+				{Code: "HG0080", Symbol: "main.serve", Text: "2 goroutines finish main.serve on the old code"},
+			},
+		},
+		{
+			V: 1, Time: at(14, 7, 31), Event: control.KindLoaded, Host: "shop", PID: 812, Plugin: "pricing", Verdict: control.Swapped,
+			Generation: 10, Key: key7, Link: "thin", Code: "HG0001", TotalMS: 98,
+			Reason: "not patched: pricing.Rule: its fields changed (+Until), and the program has values of the old layout",
+		},
+		{
+			V: 1, Time: at(14, 7, 40), Event: control.KindRestart, Verdict: control.RestartRequired, Host: "shop", PID: 812, Plugin: "server",
+			Code: "HG0001", Reason: "cart.Cart: its fields changed (+Note)", Notes: []control.Finding{
+				{Code: "HG0001", Symbol: "cart.Cart", Text: "cart.Cart: its fields changed (+Note)"},
+				{Code: "HG0040", Symbol: "main.init", Text: "an init function of main changed, and it has run already"},
+			},
+			Next: "restart the host with the new code: hotgo run ./cmd/server",
+		},
+		{V: 1, Time: at(14, 7, 41), Event: control.KindFailed, Host: "shop", PID: 812, Plugin: "server", Reason: "again"},
+		{
+			V: 1, Time: at(14, 7, 50), Event: control.KindRolledBack, Verdict: control.Patched, Host: "shop", PID: 812, Plugin: "server",
+			TotalMS: 12, Reason: "back to what the host was built from",
+		},
 		{V: 1, Time: at(14, 8, 0), Event: "invented-later", Plugin: "pricing", Reason: "by a newer host"},
 	}
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type Printer struct {
 	width   int                // of the column of names: that of the longest one so far
 	hosts   map[process]bool   // up, as far as events said
 	live    map[slot]liveState // what serves, as far as events said
+	own     map[process]string // what the host's own code is called
 	fell    map[string]string  // plugin -> why it is linked in full, as was said
 	midline bool               // the cursor stands behind text
 	prompt  string             // a question that waits for its answer; "" if none does
@@ -64,7 +66,7 @@ func NewPrinter(opt Options) *Printer {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Printer{opt: opt, width: minNameWidth, hosts: map[process]bool{}, live: map[slot]liveState{}, fell: map[string]string{}}
+	return &Printer{opt: opt, width: minNameWidth, hosts: map[process]bool{}, live: map[slot]liveState{}, own: map[process]string{}, fell: map[string]string{}}
 }
 
 // Header is what a watch says first.
@@ -93,8 +95,12 @@ func (p *Printer) Header(h Header) error {
 	if len(names) > 0 {
 		where = strings.Join(names, ", ")
 	}
+	what := plural(h.Plugins, "plugin")
+	if h.Plugins == 0 { // all that there is to follow
+		what = "the program"
+	}
 	lines := []string{fmt.Sprintf("%s %s - watching %s (%s) -> %s", p.opt.Style.paint(strong, "hotgo"), Clean(h.Version),
-		plural(h.Plugins, "plugin"), plural(h.Dirs, "dir"), where)}
+		what, plural(h.Dirs, "dir"), where)}
 	if h.Keys {
 		lines = append(lines, "  press h + enter for help")
 	}
@@ -112,6 +118,10 @@ func (p *Printer) Seed(st control.Status) {
 func (p *Printer) seed(st control.Status) {
 	at := process{st.Name, st.PID}
 	p.hosts[at] = true
+	if st.Package != "" {
+		p.own[at] = path.Base(st.Package)
+		p.live[slot{at, p.own[at]}] = liveState{} // until something was patched
+	}
 	for _, pl := range st.Plugins {
 		l := liveState{generation: pl.Live}
 		for _, g := range pl.Generations {
@@ -149,7 +159,7 @@ func (p *Printer) Event(ev control.Event) error {
 	p.width = min(max(p.width, lipgloss.Width(Clean(name))), maxNameWidth)
 	v := eventView{
 		Style: p.opt.Style, verbose: p.opt.Verbose,
-		hosts: len(p.hosts) > 1, width: p.width, running: running, full: p.fallen(ev),
+		hosts: len(p.hosts) > 1, width: p.width, running: running, full: p.fallen(ev), own: p.isOwn(ev),
 	}
 	lines := v.lines(ev)
 	if ev.Event == control.KindRestart && p.asks() && len(lines) == 1 {
@@ -200,6 +210,7 @@ func (p *Printer) remember(ev control.Event) {
 
 func (p *Printer) forget(at process) {
 	delete(p.hosts, at)
+	delete(p.own, at)
 	for s := range p.live {
 		if s.process == at {
 			delete(p.live, s)
@@ -234,7 +245,7 @@ func (p *Printer) runs(ev control.Event) string {
 		return ""
 	}
 	if l, ok := p.live[slot{process{ev.Host, ev.PID}, ev.Plugin}]; ok {
-		return version(l.generation, Clean(l.key))
+		return eventView{own: p.isOwn(ev)}.version(l.generation, Clean(l.key))
 	}
 	if ev.PID > 0 {
 		if ev.Generation > 0 {
@@ -255,7 +266,20 @@ func (p *Printer) runs(ev control.Event) string {
 	if all == nil {
 		return ""
 	}
-	return version(all.generation, Clean(all.key))
+	return eventView{own: p.isOwn(ev)}.version(all.generation, Clean(all.key))
+}
+
+// isOwn reports whether an event is about the own code of a host.
+func (p *Printer) isOwn(ev control.Event) bool {
+	if ev.PID > 0 {
+		return ev.Plugin != "" && p.own[process{ev.Host, ev.PID}] == ev.Plugin
+	}
+	for _, name := range p.own {
+		if name == ev.Plugin {
+			return true
+		}
+	}
+	return false
 }
 
 // asks says whether questions are put at all.

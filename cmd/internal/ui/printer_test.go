@@ -155,6 +155,25 @@ func TestFailureNamesWhatStillRuns(t *testing.T) {
 	}
 }
 
+func TestFailureOfTheHostsOwnCodeNamesItAsBuilt(t *testing.T) {
+	st := shop()
+	st.Package = "example.com/shop/cmd/server"
+	_, text := printed(t, Options{}, func(p *Printer) {
+		p.Seed(st)
+		for _, ev := range []control.Event{
+			{Time: at(1, 2, 3), Event: control.KindFailed, Host: "shop", PID: 812, Plugin: "server", Reason: "no"},
+			{Time: at(1, 2, 4), Event: control.KindFailed, Plugin: "server", Reason: "no"},
+		} {
+			if err := p.Event(ev); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if n := strings.Count(text, "still running as built\n"); n != 2 {
+		t.Errorf("what serves is named %d times, want twice:\n%s", n, text)
+	}
+}
+
 func TestEndedHostsVersionIsForgotten(t *testing.T) {
 	_, text := printed(t, Options{}, func(p *Printer) {
 		p.Seed(shop())

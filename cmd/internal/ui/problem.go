@@ -21,6 +21,7 @@ import (
 type Problem struct {
 	What        string
 	Diagnostics []control.Diagnostic // of the compiler
+	Findings    []control.Finding    // entries of the catalogue of edits
 	Details     []string             // other lines that explain
 	Evidence    []control.Evidence
 	Limit       string
@@ -32,6 +33,7 @@ func PrintProblem(w io.Writer, p Problem, s Style) error {
 	var b strings.Builder
 	b.WriteString(s.paint(bad, "hotgo:") + " " + Clean(p.What) + "\n")
 	below := s.diagnostics(cleanDiagnostics(p.Diagnostics))
+	below = append(below, notes(cleanNotes(p.Findings), "")...)
 	var details []string
 	for _, d := range p.Details {
 		details = append(details, cleanLines(d)...)

@@ -17,6 +17,7 @@ import (
 func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 	rows := [][]string{{"HOST", "PID", "GO", "PLUGIN", "LIVE", "KEY", "LINK", "LOADED", "SIZE", "VERSIONS", "RESIDENT"}}
 	var memory, reasons [][]string
+	var patches []string
 	for _, h := range hosts {
 		id := []string{Clean(h.Name), strconv.Itoa(h.PID), Clean(h.GoVersion)}
 		for _, p := range h.Plugins {
@@ -31,6 +32,7 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 		if len(h.Plugins) == 0 {
 			rows = append(rows, append(id[:3:3], "-", "-", "-", "-", "-", "-", "-", "-"))
 		}
+		patches = append(patches, patchLines(h, verbose)...)
 		memory = append(memory, []string{
 			host(Clean(h.Name), h.PID) + ":",
 			fmt.Sprintf("%s resident, %s of it in plugins, %s mapped", size(h.Memory.RSSBytes),
@@ -41,7 +43,48 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 		return s.writeLines(w, []string{"no host is up"})
 	}
 	lines := append(s.table(rows), columns(memory, 1)...)
+	lines = append(lines, patches...)
 	return s.writeLines(w, append(lines, columns(reasons, 1)...))
+}
+
+// patchLines says which functions run the code of patches, and where goroutines
+// still run what was before.
+//
+//	shop (pid 812): 2 functions run the code of patches
+//	  cart.(*Cart).Total  server v2
+//	  main.greet          server v2
+//	  main.loop           1 goroutine finishes on earlier code
+func patchLines(h control.Status, verbose bool) []string {
+	var rows [][]string
+	patched := 0
+	for _, p := range h.Plugins {
+		patched += len(p.Replaced)
+		for _, r := range p.Replaced {
+			rows = append(rows, []string{"", Clean(r.Function), Clean(p.Name) + " " + version(r.Generation, "")})
+		}
+		for _, f := range p.Finishing {
+			what := "goroutines finish on earlier code"
+			if f.Goroutines == 1 {
+				what = "goroutine finishes on earlier code"
+			}
+			rows = append(rows, []string{"", Clean(f.Function), strconv.Itoa(f.Goroutines) + " " + what})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	head := plural(patched, "function") + " run the code of patches"
+	if patched == 1 {
+		head = "1 function runs the code of a patch"
+	}
+	lines := columns(rows, 2)
+	if !verbose {
+		lines = capped(lines)
+		if last := len(lines) - 1; last == maxDiagnostics {
+			lines[last] = "  " + lines[last]
+		}
+	}
+	return append([]string{host(Clean(h.Name), h.PID) + ": " + head}, lines...)
 }
 
 // generationOf gives the generation of a plugin that serves.
@@ -64,15 +107,25 @@ func (s Style) pluginCells(p control.Plugin) []string {
 	name := Clean(p.Name)
 	versions, memory := strconv.Itoa(len(p.Generations)), size(resident)
 	switch {
+	case p.Live == 0 && p.Kind == control.KindHost:
+		return []string{name, asBuilt, "-", "-", "-", "-", versions, memory}
 	case p.Live == 0 && !hasBuiltin(p):
 		return []string{name, "none", "-", "-", "-", "-", versions, memory}
 	case p.Live == 0:
 		return []string{name, "built-in", "-", "-", "-", "-", versions, memory}
 	}
 	return []string{
-		name, "v" + strconv.Itoa(p.Live), short(Clean(live.Key)), cmp.Or(Clean(live.Link), "-"),
+		name, "v" + strconv.Itoa(p.Live), short(Clean(live.Key)), cmp.Or(linked(live), "-"),
 		s.in(live.Loaded).Format("2006-01-02 15:04:05"), size(live.ArtifactBytes), versions, memory,
 	}
+}
+
+// linked says what an artifact is.
+func linked(g control.Generation) string {
+	if g.Patch {
+		return "patch"
+	}
+	return Clean(g.Link)
 }
 
 func hasBuiltin(p control.Plugin) bool {
@@ -101,6 +154,8 @@ func History(w io.Writer, h control.History, s Style) error {
 		switch {
 		case ev.Generation > 0:
 			row[2] = "v" + strconv.Itoa(ev.Generation)
+		case ev.Event == control.KindRolledBack && ev.Verdict == control.Patched:
+			row[2] = asBuilt
 		case ev.Event == control.KindRolledBack:
 			row[2] = "built-in"
 		}

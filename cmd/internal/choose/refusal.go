@@ -1,0 +1,155 @@
+package choose
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// The rules of the catalogue that are applied here.
+const (
+	RuleShared       = "HG0090" // a package shared with the host changed
+	RuleDrift        = "HG0094" // what the host was built from is not known
+	ruleNeverReturns = "HG0081" // a function that runs since the program started
+	ruleUnknown      = "HG0099" // not possible with this release of hotgo
+)
+
+// RefusedError says that an edit does not reach a host, or not by patch. Nothing
+// was changed.
+type RefusedError struct {
+	Unit     string // the host's own code, or a plugin
+	Message  string
+	Findings []builder.Finding // entries of the catalogue; the first is the reason
+	Evidence []control.Evidence
+	Limit    string // who sets the limit
+	Next     string // the command to run
+	Err      error  // of builder or host
+}
+
+// Error gives the message.
+func (e *RefusedError) Error() string { return e.Message }
+
+// Unwrap gives the cause.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Code gives the first reason's code in the catalogue; "" where it has none.
+func (e *RefusedError) Code() string {
+	if len(e.Findings) > 0 {
+		return e.Findings[0].Code
+	}
+	if c, ok := errors.AsType[*builder.ConflictError](e.Err); ok && len(c.Evidence) > 0 {
+		return c.Evidence[0].Rule
+	}
+	if c, ok := errors.AsType[*control.Error](e.Err); ok {
+		return c.Rule
+	}
+	return ""
+}
+
+// Reason gives the first reason in a sentence.
+func (e *RefusedError) Reason() string {
+	if len(e.Findings) > 0 {
+		return e.Findings[0].Text
+	}
+	return e.Message
+}
+
+// refusalOf says why the changes of a host's own code cannot be patched; nil where
+// they can, or where there is nothing to know.
+func refusalOf(src Sources, h Host) *RefusedError {
+	unit := UnitName(h.Package)
+	switch c, conflict := errors.AsType[*builder.ConflictError](src.PatchErr); {
+	case conflict:
+		return fromConflict(unit, c)
+	case src.PatchErr != nil || src.Patch == nil:
+		return nil
+	case src.Patch.Verdict == builder.MustRestart:
+		return FromPlan(src.Patch)
+	case src.Patch.Verdict == builder.CanPatch && src.Mode == Auto && changes(src.Patch, isMain) && !changes(src.Patch, isOther):
+		return neverRuns(src.Patch)
+	}
+	return h.Refusal
+}
+
+// FromPlan gives a plan's own refusal.
+func FromPlan(p *builder.PatchPlan) *RefusedError {
+	e := &RefusedError{Unit: p.Name, Message: p.Name + " cannot be patched", Err: p.Err()}
+	if c, ok := errors.AsType[*builder.ConflictError](e.Err); ok {
+		e.Limit, e.Next = c.Limit, c.Next
+	}
+	for _, f := range p.Findings {
+		if f.Refuse {
+			e.Findings = append(e.Findings, f)
+		}
+	}
+	return e
+}
+
+// A patch that replaces main.main replaces nothing there: it has been entered for
+// good.
+func isMain(function string) bool  { return function == "main.main" }
+func isOther(function string) bool { return !isMain(function) }
+
+func changes(p *builder.PatchPlan, which func(string) bool) bool {
+	return slices.ContainsFunc(p.Functions, func(f builder.FunctionChange) bool { return f.Change == "changed" && which(f.Name) })
+}
+
+func neverRuns(p *builder.PatchPlan) *RefusedError {
+	return &RefusedError{
+		Unit: p.Name, Message: "a patch of " + p.Name + " would have no effect",
+		Findings: []builder.Finding{{
+			Code: ruleNeverReturns, Symbol: "main.main",
+			Text: "main.main runs since the program started and keeps the code that it has", Refuse: true,
+		}},
+		Limit: "a running function finishes on the code that it began with",
+		Next:  "move what changes into a function that main calls, or restart the host",
+	}
+}
+
+// neverSwapped refuses a plugin that only a swap could bring, where the user
+// forbids that.
+func neverSwapped(plugin string, c pluginCase, refusal *RefusedError) *RefusedError {
+	if refusal != nil && c.live == 0 {
+		e := *refusal
+		e.Unit = plugin
+		return &e
+	}
+	return &RefusedError{
+		Unit: plugin, Message: fmt.Sprintf("%s cannot be patched", plugin),
+		Findings: []builder.Finding{{
+			Code: ruleUnknown, Symbol: plugin, Refuse: true,
+			Text: fmt.Sprintf("generation %d of %s serves, and only what the host was built with can be patched", c.live, plugin),
+		}},
+		Limit: "this release of hotgo", Next: "hotgo push --mode swap " + plugin,
+	}
+}
+
+// FromError makes a refusal of what the builder or a host says to a patch of unit. It
+// gives nil for what is no refusal but a failure, which may not happen again.
+func FromError(unit string, err error) *RefusedError {
+	if c, ok := errors.AsType[*builder.ConflictError](err); ok {
+		return fromConflict(unit, c)
+	}
+	c, ok := errors.AsType[*control.Error](err)
+	if !ok {
+		return nil
+	}
+	switch c.Code {
+	case control.CodeIncompatible, control.CodeUnsupported, control.CodeRefused:
+		return &RefusedError{
+			Unit: unit, Message: c.Error(), Evidence: c.Evidence, Limit: c.Limit, Next: c.Next, Err: c,
+		}
+	}
+	return nil
+}
+
+func fromConflict(unit string, c *builder.ConflictError) *RefusedError {
+	e := &RefusedError{Unit: unit, Message: c.Message, Limit: c.Limit, Next: c.Next, Err: c}
+	for _, m := range c.Evidence {
+		e.Evidence = append(e.Evidence, control.Evidence{What: m.What, Host: m.Host, Artifact: m.Artifact})
+	}
+	return e
+}

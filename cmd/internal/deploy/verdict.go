@@ -1,0 +1,104 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hotgo/hotgo/cmd/internal/choose"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// Verdict is what the sources mean for one host. Nothing has been done.
+type Verdict struct {
+	choose.Decision
+	Host  control.Status     // Executable alone for a binary that does not run
+	Patch *builder.PatchPlan // of the host's own code, nil where nothing differs for sure
+	Swaps []SwapVerdict
+	Err   error // why there is no verdict: sources that do not compile
+}
+
+// SwapVerdict is a plugin that a swap would replace.
+type SwapVerdict struct {
+	Plugin  string
+	Key     string
+	Instead *choose.RefusedError // why it is no patch
+	Err     error                // why it cannot be swapped either
+}
+
+// Verdicts compares the sources with running hosts.
+//
+// Errors: those of Find and of ctx.
+func Verdicts(ctx context.Context, src Sources, all []control.Status) ([]Verdict, error) {
+	plugins, err := src.Find(ctx, hosts.Names(all))
+	if err != nil {
+		return nil, err
+	}
+	var verdicts []Verdict
+	for _, same := range byBinary(all) {
+		b := &binary{own: true, always: true}
+		b.Mode = src.Mode
+		for _, p := range plugins {
+			if len(holders(same, p.Name)) > 0 {
+				b.Plugins = append(b.Plugins, p)
+			}
+		}
+		if err := b.plan(ctx, src, builder.Host{Binary: hosts.Binary(same[0])}, same); err != nil {
+			return nil, err
+		}
+		for _, st := range same {
+			verdicts = append(verdicts, b.verdict(st, false))
+		}
+	}
+	return verdicts, nil
+}
+
+// Compare compares the sources with a binary that need not run.
+func Compare(ctx context.Context, src Sources, host builder.Host) (Verdict, error) {
+	plugins, err := src.Find(ctx, nil)
+	if err != nil {
+		return Verdict{}, err
+	}
+	b := &binary{own: true, always: true}
+	b.Mode, b.Plugins = src.Mode, plugins
+	st := control.Status{Executable: host.Binary}
+	if err := b.plan(ctx, src, host, []control.Status{st}); err != nil {
+		return Verdict{}, err
+	}
+	if b.Patch != nil {
+		st.Package = b.Patch.Name
+	}
+	return b.verdict(st, true), nil
+}
+
+// verdict decides for one host. A plugin may be swapped only because the host may
+// be older than the sources; of a file that does not run that says nothing.
+func (b *binary) verdict(st control.Status, file bool) Verdict {
+	v := Verdict{Host: st, Patch: b.Patch, Err: b.err}
+	if v.Err != nil {
+		return v
+	}
+	if _, conflict := errors.AsType[*builder.ConflictError](b.PatchErr); b.PatchErr != nil && !conflict {
+		v.Err = b.PatchErr
+		return v
+	}
+	v.Decision = b.decide(st, nil)
+	for i, p := range b.Plugins {
+		plan, err := b.Snapshot.Plans[i], b.Snapshot.Errors[p.Name]
+		switch way := v.Plugins[p.Name]; {
+		case plan == nil && (way == choose.ByPatch || b.told(err, v.Decision)):
+		case plan == nil:
+			if _, broken := errors.AsType[*builder.BuildError](err); broken {
+				v.Err = err
+				return v
+			}
+			v.Swaps = append(v.Swaps, SwapVerdict{Plugin: p.Name, Err: err})
+		case way != choose.BySwap, plan.Key == hosts.Live(st, p.Name).Key:
+		case file && !b.changed(i):
+		default:
+			v.Swaps = append(v.Swaps, SwapVerdict{Plugin: p.Name, Key: plan.Key, Instead: v.Instead[p.Name]})
+		}
+	}
+	return v
+}

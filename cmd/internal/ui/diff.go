@@ -1,0 +1,140 @@
+package ui
+
+import (
+	"io"
+	"strings"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// DiffAnswer is the answer of hotgo diff.
+type DiffAnswer struct {
+	V     int        `json:"v"`
+	Hosts []HostDiff `json:"hosts"`
+}
+
+// HostDiff says what differs between the sources and one host, and what would
+// happen to it. Nothing has happened.
+type HostDiff struct {
+	Host       string             `json:"host,omitempty"` // absent for a binary that does not run
+	PID        int                `json:"pid,omitempty"`
+	Binary     string             `json:"binary"`
+	Verdict    control.Verdict    `json:"verdict"`              // of all that differs
+	Own        string             `json:"own"`                  // what the host's own code is called
+	Generation int                `json:"generation,omitempty"` // the patch of it that serves; absent for the binary's code
+	Key        string             `json:"key,omitempty"`        // of the patch
+	Pending    bool               `json:"pending"`              // the host does not run it yet
+	Packages   []string           `json:"packages,omitempty"`   // of the host, whose sources differ
+	Functions  []FunctionDiff     `json:"functions,omitempty"`
+	Findings   []FindingDiff      `json:"findings,omitempty"`
+	Plugins    []PluginDiff       `json:"plugins,omitempty"` // that are no part of the patch
+	Reason     string             `json:"reason,omitempty"`
+	Evidence   []control.Evidence `json:"evidence,omitempty"`
+	Next       string             `json:"next,omitempty"`
+}
+
+// FunctionDiff is a function that differs from the host's.
+type FunctionDiff struct {
+	Name   string `json:"name"`
+	Change string `json:"change"`           // "changed", "added" or "removed"
+	Reason string `json:"reason,omitempty"` // why, where it was not edited itself
+}
+
+// FindingDiff is an entry of the catalogue of edits that applies.
+type FindingDiff struct {
+	control.Finding
+	Refused bool `json:"refused"` // no patch can do it
+}
+
+// PluginDiff is a plugin that a swap would replace, or that nothing can.
+type PluginDiff struct {
+	Plugin     string          `json:"plugin"`
+	Verdict    control.Verdict `json:"verdict"`
+	Generation int             `json:"generation,omitempty"` // that serves
+	Key        string          `json:"key,omitempty"`
+	Code       string          `json:"code,omitempty"`
+	Reason     string          `json:"reason,omitempty"`
+}
+
+// Diff writes what differs, a block for each host.
+//
+//	server (pid 812)  patched  2 funcs
+//	  changed  cart.(*Cart).Total
+//	  changed  main.serve          inlines cart.(*Cart).Total, which changed
+//	  added    cart.round
+//	  HG0031   main.rate keeps its value; the new initialiser applies when the program starts again
+//	  swapped  pricing             v3 -> 3fa91c
+//
+//	other (pid 813)  RESTART REQUIRED
+//	  HG0001   cart.Cart: its fields changed (+Note), and the program has values of the old layout
+//	  next: restart the host with the new code: hotgo run ./cmd/server
+func Diff(w io.Writer, all []HostDiff, s Style) error {
+	var lines []string
+	for i, h := range all {
+		if i > 0 {
+			lines = append(lines, "")
+		}
+		lines = append(lines, s.hostDiff(h)...)
+	}
+	return s.writeLines(w, lines)
+}
+
+func (s Style) hostDiff(h HostDiff) []string {
+	word, look := verdictWord(control.Event{Event: kindOf(h.Verdict), Verdict: h.Verdict})
+	head := host(Clean(h.Host), h.PID)
+	if h.Host == "" {
+		head = s.path(Clean(h.Binary))
+	}
+	head += "  " + s.paint(look, word)
+	changed := 0
+	var rows [][]string
+	for _, f := range h.Functions {
+		if f.Change == "changed" {
+			changed++
+		}
+		rows = append(rows, []string{"", pad(Clean(f.Change), wordWidth-1), Clean(f.Name), Clean(f.Reason)})
+	}
+	if changed > 0 && h.Verdict == control.Patched {
+		head += "  " + plural(changed, "func")
+	}
+	if h.Verdict == control.Patched && !h.Pending {
+		head += "  (live already)"
+	}
+	for _, p := range h.Plugins {
+		text := version(p.Generation, "")
+		if p.Verdict == control.Swapped && p.Key != "" {
+			text += " -> " + short(Clean(p.Key))
+		}
+		if p.Reason != "" {
+			text += "  " + Clean(strings.TrimSpace(p.Code+" "+p.Reason))
+		}
+		rows = append(rows, []string{"", pad(Clean(string(p.Verdict)), wordWidth-1), Clean(p.Plugin), text})
+	}
+	lines := append([]string{head}, columns(rows, 2)...)
+	for _, f := range h.Findings {
+		lines = append(lines, "  "+pad(Clean(f.Code), wordWidth+1)+Clean(f.Text))
+	}
+	if h.Reason != "" {
+		lines = append(lines, "  "+Clean(h.Reason))
+	}
+	for _, l := range evidenceLines(cleanEvidence(h.Evidence)) {
+		lines = append(lines, "  "+l)
+	}
+	if h.Next != "" {
+		lines = append(lines, "  "+s.paint(strong, "next:")+" "+Clean(h.Next))
+	}
+	return lines
+}
+
+// kindOf gives the event that a verdict comes with.
+func kindOf(v control.Verdict) control.Kind {
+	switch v {
+	case control.Unchanged:
+		return control.KindUnchanged
+	case control.RestartRequired:
+		return control.KindRestart
+	case control.Failed:
+		return control.KindFailed
+	}
+	return control.KindLoaded
+}
