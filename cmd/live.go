@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/devloop"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
@@ -33,6 +34,7 @@ type live struct {
 	mu      sync.Mutex
 	up      []control.Status // the hosts that answered last
 	plugins int              // followed
+	primed  map[string]bool  // binaries whose first patch is prepared, or being prepared
 	priming sync.WaitGroup   // ends with the loop's context
 	headed  bool             // the header was shown
 	first   []control.Event  // what came before it
@@ -42,7 +44,7 @@ type live struct {
 // live prepares a loop. The caller sets the effects that differ, runs it once,
 // and closes it.
 func (s *session) live(sel selection) (*live, error) {
-	l := &live{session: s, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
+	l := &live{session: s, primed: map[string]bool{}, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
 	var err error
 	if l.builder, err = s.builder(func(o *builder.Options) { o.Resident = true }); err != nil {
 		return nil, err
@@ -102,6 +104,7 @@ func (l *live) snapshot(ctx context.Context, host builder.Host, plugins []builde
 		snap, err := l.builder.Snapshot(ctx, host, plugins)
 		if err == nil {
 			l.prime(ctx, snap)
+			l.primePatch(ctx, host, plugins)
 		}
 		return snap, err
 	}
@@ -131,6 +134,25 @@ func (l *live) prime(ctx context.Context, snap *builder.Snapshot) {
 			}
 		})
 	}
+}
+
+// primePatch prepares the first edit of a host's own code, once for each binary.
+func (l *live) primePatch(ctx context.Context, host builder.Host, plugins []builder.Plugin) {
+	if l.session.mode() == choose.Swap || host.Binary == "" {
+		return
+	}
+	l.mu.Lock()
+	known := l.primed[host.Binary]
+	l.primed[host.Binary] = true
+	l.mu.Unlock()
+	if known {
+		return
+	}
+	l.priming.Go(func() {
+		if err := l.builder.PrimePatch(ctx, host, plugins); err != nil {
+			l.session.logger().Debug("prepare the first edit", "host", host.Binary, "err", err)
+		}
+	})
 }
 
 func load(ctx context.Context, h devloop.Host, art *builder.Artifact) (control.Event, error) {
