@@ -227,7 +227,7 @@ func (c *patchCase) compare(t *testing.T, found string) {
 			i = len(c.archive.Files)
 			c.archive.Files = append(c.archive.Files, txtar.File{Name: "want"})
 		}
-		c.archive.Files[i].Data = []byte(found)
+		c.archive.Files[i].Data, c.want = []byte(found), found
 		if err := os.WriteFile(c.path, txtar.Format(c.archive), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -72,9 +72,10 @@ type file struct {
 
 // syntax is what type expressions are rendered with.
 type syntax struct {
-	fset   *token.FileSet
-	names  map[string]*Type // declared types by bare name
-	consts string           // tokens of all constants
+	fset    *token.FileSet
+	names   map[string]*Type  // declared types by bare name
+	consts  string            // tokens of all constants
+	aliases map[string]string // what aliases were written out as
 }
 
 // Source is a Go file of a package.
@@ -90,7 +91,7 @@ type Source struct {
 func Declare(path string, files []Source) (*Declarations, error) {
 	d := &Declarations{
 		Prefix: symname.Escape(path), Funcs: map[string]*Func{}, Types: map[string]*Type{}, Vars: map[string]*Var{},
-		Consts: map[string]string{}, params: map[string]param{}, syntax: &syntax{fset: token.NewFileSet(), names: map[string]*Type{}},
+		Consts: map[string]string{}, params: map[string]param{}, syntax: &syntax{fset: token.NewFileSet(), names: map[string]*Type{}, aliases: map[string]string{}},
 	}
 	var parsed []*file
 	var texts [][]byte
@@ -103,11 +104,15 @@ func Declare(path string, files []Source) (*Declarations, error) {
 		parsed = append(parsed, importsOf(f))
 		texts = append(texts, src.Data)
 	}
-	for _, f := range parsed {
+	for i, f := range parsed {
 		d.collectTypes(f)
+		d.constants(f, texts[i])
 	}
 	for i, f := range parsed {
 		d.collect(f, texts[i])
+	}
+	for _, f := range parsed {
+		d.linknames(f)
 	}
 	return d, nil
 }
@@ -183,6 +188,24 @@ func (d *Declarations) collectTypes(f *file) {
 	}
 }
 
+// constants comes first, too: lengths of arrays depend on them.
+func (d *Declarations) constants(f *file, src []byte) {
+	for _, decl := range f.ast.Decls {
+		g, ok := decl.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST {
+			continue
+		}
+		// With iota a constant depends on its whole group.
+		text := tokens(d.text(src, g.Pos(), g.End()))
+		d.syntax.consts += text
+		for _, s := range g.Specs {
+			for _, n := range s.(*ast.ValueSpec).Names {
+				d.Consts[d.name(n.Name)] = text
+			}
+		}
+	}
+}
+
 func (d *Declarations) collect(f *file, src []byte) {
 	for _, decl := range f.ast.Decls {
 		switch decl := decl.(type) {
@@ -190,6 +213,28 @@ func (d *Declarations) collect(f *file, src []byte) {
 			d.function(f, decl, src)
 		case *ast.GenDecl:
 			d.general(f, decl, src)
+		}
+	}
+}
+
+// linknames notes the functions that a directive gives to others, which may stand
+// anywhere in a file. With two arguments it also gives the function's code
+// another name.
+func (d *Declarations) linknames(f *file) {
+	for _, group := range f.ast.Comments {
+		for _, c := range group.List {
+			words := strings.Fields(c.Text)
+			if len(words) < 2 || words[0] != "//go:linkname" {
+				continue
+			}
+			x := d.Funcs[d.name(words[1])]
+			if x == nil {
+				continue // a variable
+			}
+			x.Pragma = "linkname"
+			if len(words) == 3 && !x.NoBody {
+				d.Funcs[words[2]] = x
+			}
 		}
 	}
 }
@@ -202,16 +247,9 @@ func (d *Declarations) general(f *file, g *ast.GenDecl, src []byte) {
 			t.Text = d.syntax.render(f, s.Type, nil)
 			d.Types[t.Name] = t
 		case *ast.ValueSpec:
-			if g.Tok == token.CONST {
-				// With iota a constant depends on its whole group.
-				text := tokens(d.text(src, g.Pos(), g.End()))
-				d.syntax.consts += text
-				for _, n := range s.Names {
-					d.Consts[d.name(n.Name)] = text
-				}
-				continue
+			if g.Tok == token.VAR {
+				d.variables(f, g, s, src)
 			}
-			d.variables(f, g, s, src)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package funcdiff
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"go/ast"
 	"strings"
@@ -31,10 +32,9 @@ func (s *syntax) signature(f *file, t *ast.FuncType, bound map[string]int) strin
 }
 
 type renderer struct {
-	s      *syntax
-	b      strings.Builder
-	bound  map[string]int
-	within []string // aliases being written out
+	s     *syntax
+	b     strings.Builder
+	bound map[string]int
 }
 
 func (r *renderer) expr(f *file, e ast.Expr) {
@@ -119,22 +119,34 @@ func (r *renderer) ident(f *file, e *ast.Ident) {
 		return
 	}
 	t := r.s.names[e.Name]
-	if t != nil && t.Alias && len(r.within) < 64 {
-		for _, name := range r.within {
-			if name == e.Name {
-				r.b.WriteString(e.Name)
-				return
-			}
-		}
-		r.within = append(r.within, e.Name)
-		r.expr(t.file, t.Expr)
-		r.within = r.within[:len(r.within)-1]
+	if t != nil && t.Alias {
+		r.b.WriteString(r.s.alias(e.Name, t))
 		return
 	}
 	r.b.WriteString(e.Name)
 	if t == nil && len(f.dot) > 0 {
 		fmt.Fprintf(&r.b, "%v", f.dot)
 	}
+}
+
+// longAlias is from when on a hash stands for what an alias is: aliases of
+// aliases can grow without end.
+const longAlias = 200
+
+// alias writes an alias out, once.
+func (s *syntax) alias(name string, t *Type) string {
+	text, known := s.aliases[name]
+	if known {
+		return text
+	}
+	s.aliases[name] = name // while it is written out: one that leads to itself is no type
+	r := renderer{s: s}
+	r.expr(t.file, t.Expr)
+	if text = r.b.String(); len(text) > longAlias {
+		text = fmt.Sprintf("#%x", sha256.Sum256([]byte(text)))
+	}
+	s.aliases[name] = text
+	return text
 }
 
 func (r *renderer) length(f *file, e ast.Expr) {

@@ -54,20 +54,26 @@ func (p *Patcher) slotFor(entry uintptr) (slot, error) {
 
 // newPool maps a pool as near to entry as there is room.
 func newPool(entry uintptr) (uintptr, error) {
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return 0, &Error{Reason: NoMemory, Detail: "the memory map of this process cannot be read", Err: err}
-	}
-	const tries = 16 // other threads map memory as well, and the lowest addresses may be forbidden
+	const tries = 16
+	var refused []uintptr // the lowest addresses may be forbidden
+	var err error
 	for range tries {
+		// Other threads map memory as well, and the system puts the next mapping
+		// just where there is room next to an artifact: look anew each time.
+		var maps []byte
+		if maps, err = os.ReadFile("/proc/self/maps"); err != nil {
+			return 0, &Error{Reason: NoMemory, Detail: "the memory map of this process cannot be read", Err: err}
+		}
+		for _, base := range refused {
+			line := strconv.FormatUint(uint64(base), 16) + "-" + strconv.FormatUint(uint64(base)+2*pageSize, 16) + " ---p\n"
+			maps = insertMapping(maps, base, line)
+		}
 		base, ok := findGap(maps, entry)
 		if !ok {
 			break
 		}
 		if err = mapAt(base, 2*pageSize); err != nil {
-			// Pretend that it is taken.
-			line := strconv.FormatUint(uint64(base), 16) + "-" + strconv.FormatUint(uint64(base)+2*pageSize, 16) + " ---p\n"
-			maps = insertMapping(maps, base, line)
+			refused = append(refused, base)
 			continue
 		}
 		code := slotCode(pageSize)
