@@ -150,7 +150,7 @@ func (s *session) changes(ctx context.Context, args []string, all []control.Stat
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return sel.find(ctx, b, names)
 		},
-		Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, Mode: s.mode(), Named: len(named) > 0,
+		Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch, Mode: s.mode(), Named: len(named) > 0,
 	}, all, targeted)
 	changes = append(changes, more...)
 	return changes, holds(changes, all, err)

@@ -10,7 +10,7 @@ import (
 // shortName gives a symbol's name as people know it: without the directories of
 // the import path and without type arguments, "cart.(*Cart).Total".
 func shortName(symbol string) string {
-	name := printedName(symbol)
+	name := withoutIdentity(printedName(symbol))
 	head := len(name)
 	if i := strings.IndexAny(name, "[("); i >= 0 { // receivers may name other packages
 		head = i
@@ -22,6 +22,18 @@ func shortName(symbol string) string {
 		}
 	}
 	return name
+}
+
+// withoutIdentity cuts out the path element by which the packages of one
+// generation differ from those of others: "/hotgo_" and 12 hex digits; see "Fresh
+// identity" in docs/architecture.md.
+func withoutIdentity(name string) string {
+	const prefix, digits = "/hotgo_", 12
+	before, after, ok := strings.Cut(name, prefix)
+	if !ok || len(after) <= digits || strings.Trim(after[:digits], "0123456789abcdef") != "" || !strings.ContainsRune("./", rune(after[digits])) {
+		return name
+	}
+	return before + after[digits:]
 }
 
 // shortNames gives those of a patch's functions, in the order of the manifest.

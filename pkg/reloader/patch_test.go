@@ -496,14 +496,17 @@ func TestPatchesUnderLoad(t *testing.T) {
 
 func TestNamesAreShownAsPeopleKnowThem(t *testing.T) {
 	for symbol, want := range map[string]string{
-		"main.main":                           "main.main",
-		"example.com/shop/cart.(*Cart).Total": "cart.(*Cart).Total",
-		"example.com/shop/cart.Cart.Total":    "cart.Cart.Total",
-		"gopkg.in/yaml%2ev3.Marshal":          "yaml.v3.Marshal",
-		"example.com/a.F[example.com/b/c.T]":  "a.F[...]",
-		"example.com/a.(*L[go.shape.int]).M":  "a.(*L[...]).M",
-		"a/b.F.func1":                         "b.F.func1",
-		"odd":                                 "odd",
+		"main.main":                                     "main.main",
+		"example.com/shop/cart.(*Cart).Total":           "cart.(*Cart).Total",
+		"example.com/shop/cart.Cart.Total":              "cart.Cart.Total",
+		"gopkg.in/yaml%2ev3.Marshal":                    "yaml.v3.Marshal",
+		"example.com/a.F[example.com/b/c.T]":            "a.F[...]",
+		"example.com/a.(*L[go.shape.int]).M":            "a.(*L[...]).M",
+		"a/b.F.func1":                                   "b.F.func1",
+		"odd":                                           "odd",
+		"example.com/rates/hotgo_a2ad3a74434d.Rate":     "rates.Rate",
+		"example.com/rates/hotgo_a2ad3a74434d/sub.Rate": "sub.Rate",
+		"example.com/hotgo_notes.Rate":                  "hotgo_notes.Rate",
 	} {
 		if got := shortName(symbol); got != want {
 			t.Errorf("%s: %q, want %q", symbol, got, want)

@@ -21,6 +21,9 @@ type Sources struct {
 	Find      func(ctx context.Context, names []string) ([]builder.Plugin, error)
 	Snapshot  func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.Snapshot, error)
 	PlanPatch func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.PatchPlan, error)
+	// PlanGenerationPatch plans a patch of what was loaded: the generation of a
+	// plugin that has the key. It may be nil.
+	PlanGenerationPatch func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin, key string) (*builder.PatchPlan, error)
 }
 
 // binary is what the sources ask of the processes that run one binary.
@@ -31,6 +34,8 @@ type binary struct {
 	targeted bool
 	always   bool  // plan a patch also where it seems that there is nothing to patch
 	err      error // why there is no snapshot
+
+	generations map[string]*generation // by plugin and key, where they may only be patched
 }
 
 // FromSources plans every plugin, and the hosts' own code, for every binary that
@@ -92,6 +97,7 @@ func (b *binary) plan(ctx context.Context, src Sources, host builder.Host, same 
 		return nil
 	}
 	b.Patch, b.PatchErr = src.PlanPatch(ctx, host, b.Plugins)
+	b.planGenerations(ctx, src, host, same)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -106,6 +112,9 @@ func (b *binary) changes(same []control.Status, refusal *choose.RefusedError) []
 	said := 0                  // of the host in question
 	add := func(st control.Status, way choose.Way, c Change) {
 		id := fmt.Sprint(c.Plugin, " ", way)
+		if c.Patch != nil {
+			id += " " + c.Patch.Base
+		}
 		if at[id] == nil {
 			c.Way, c.binary = way, b
 			at[id] = &c
@@ -206,7 +215,7 @@ func (b *binary) ownChange(st control.Status, d choose.Decision, add func(contro
 		}
 	}
 	for _, r := range d.Refusals {
-		if r.Unit != d.Unit || b.own {
+		if (r.Unit != d.Unit || b.own) && b.generation(st, r.Unit) == nil {
 			add(st, choose.Refused, Change{Plugin: r.Unit, Err: r})
 		}
 	}
@@ -216,7 +225,10 @@ func (b *binary) pluginChange(st control.Status, d choose.Decision, i int, add f
 	name, plan := b.Plugins[i].Name, b.Snapshot.Plans[i]
 	err := b.Snapshot.Errors[name]
 	way := d.Plugins[name]
+	g := b.generation(st, name)
 	switch {
+	case g != nil && err == nil:
+		b.generationChange(st, g, i, add)
 	case way == choose.ByPatch || way == choose.Refused: // told with the host
 	case plan == nil && b.told(err, d):
 	case plan == nil:

@@ -1,7 +1,6 @@
 package funcdiff
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +136,36 @@ func TestDictionaries(t *testing.T) {
 	}
 }
 
+func TestTypesThatConsistOfOthers(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		instance string
+		spelled  bool
+	}{
+		{"p.T", "", false},
+		{"a/p.List[int]", "a/p.List", false},
+		{"a/p.List[a/q.T[int]]", "a/p.List", false},
+		{"[]p.T", "", true},
+		{"[4]p.T", "", true},
+		{"map[string]p.T", "", true},
+		{"map[string]p.List[int]", "", true},
+		{"func(p.T)", "", true},
+		{"chan p.T", "", true},
+		{"struct { F p.T }", "", true},
+		{"noalg.[1]p.T", "", true},
+		{"noalg.map.group[string]p.T", "", true},
+		{"map.group[string]p.List[int]", "", true},
+	} {
+		if got := composite(row.name); got != row.spelled {
+			t.Errorf("%s: %t", row.name, got)
+		}
+		base, ok := typeInstance(row.name)
+		if ok != (row.instance != "") || ok && base != row.instance {
+			t.Errorf("%s: instance of %q, %t", row.name, base, ok)
+		}
+	}
+}
+
 func FuzzNames(f *testing.F) {
 	for _, name := range []string{
 		"p.F.func1", "p.F[go.shape.func(...int)].func1-range2", "p..dict.F[int]", "type:p.T[p.U]", "p.(*T).M·f", "a.b/c%2ed.F", "]p.[", "p.glob..func1", "",
@@ -169,96 +198,5 @@ func FuzzNames(f *testing.F) {
 		initialiser("p", name)
 		typeInstance(name)
 		valueMethod(name)
-	})
-}
-
-func TestTypesThatConsistOfOthers(t *testing.T) {
-	for _, row := range []struct {
-		name     string
-		instance string
-		spelled  bool
-	}{
-		{"p.T", "", false},
-		{"a/p.List[int]", "a/p.List", false},
-		{"a/p.List[a/q.T[int]]", "a/p.List", false},
-		{"[]p.T", "", true},
-		{"[4]p.T", "", true},
-		{"map[string]p.T", "", true},
-		{"map[string]p.List[int]", "", true},
-		{"func(p.T)", "", true},
-		{"chan p.T", "", true},
-		{"struct { F p.T }", "", true},
-		{"noalg.[1]p.T", "", true},
-		{"noalg.map.group[string]p.T", "", true},
-		{"map.group[string]p.List[int]", "", true},
-	} {
-		if got := composite(row.name); got != row.spelled {
-			t.Errorf("%s: %t", row.name, got)
-		}
-		base, ok := typeInstance(row.name)
-		if ok != (row.instance != "") || ok && base != row.instance {
-			t.Errorf("%s: instance of %q, %t", row.name, base, ok)
-		}
-	}
-}
-
-func TestLeaksAreTheSameWhateverNamesAre(t *testing.T) {
-	src := "package p\n\nfunc F(a *int, b []byte, _ string, c *int) (r *int) { return a }\n\nfunc (t *T) M(x any) {}\n\ntype T struct{}\n"
-	d, err := Declare("p", []Source{{"p.go", []byte(src)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaks := d.ParseLeaks(`# p
-dir/p.go:3:8: leaking param: a to result r level=0
-p.go:3:16: mutates param: b derefs=0
-p.go:3:36: leaking param content: c
-p.go:3:16: b does not escape
-p.go:5:7: leaking param: t
-p.go:5:15: leaking param: x
-p.go:99:9: leaking param: y
-q.go:3:8: leaking param: a
-p.go:3:8: can inline F
-nonsense: leaking param
-leaking param: a
-`)
-	want := map[string]string{
-		"p.F":      "0 leaking param to result ~r0 level=0; 1 mutates param derefs=0; 3 leaking param content ",
-		"p.(*T).M": "0 leaking param ; 1 leaking param ",
-	}
-	if len(leaks) != len(want) {
-		t.Errorf("got %q", leaks)
-	}
-	for name, text := range want {
-		if leaks[name] != text {
-			t.Errorf("%s: %q", name, leaks[name])
-		}
-	}
-}
-
-func FuzzParseLeaks(f *testing.F) {
-	const src = "package p\n\nfunc F(a, b *int) (x, y *int) { return a, b }\n"
-	for _, line := range []string{
-		"p.go:3:8: leaking param: a to result x level=0", "p.go:3:11: mutates param: b derefs=1", "p.go:3:8: leaking param content: a\np.go:3:8: calls param: a",
-		"p.go:3:8:", ": param", "p.go:3:8: leaking param:", "p.go:3:8: leaking param: a to result",
-	} {
-		f.Add(line)
-	}
-	d, err := Declare("p", []Source{{"p.go", []byte(src)}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, output string) {
-		leaks := d.ParseLeaks(output)
-		for name := range leaks {
-			if d.Funcs[name] == nil {
-				t.Errorf("%q is not declared", name)
-			}
-		}
-		// The order in which the compiler says it means nothing.
-		all := strings.SplitAfter(strings.TrimSuffix(output, "\n")+"\n", "\n")
-		slices.Reverse(all)
-		if again := d.ParseLeaks(strings.Join(all, "")); again["p.F"] != leaks["p.F"] {
-			t.Errorf("%q the other way round is %q", leaks, again)
-		}
 	})
 }
