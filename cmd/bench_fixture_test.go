@@ -320,7 +320,11 @@ func (h *benchHostProcess) open(path string) {
 // watch runs hotgo watch. The channel gets what it says of each load.
 func (m *benchModule) watch(h *benchHostProcess, link string) <-chan control.Event {
 	m.b.Helper()
-	cmd := exec.Command(m.hotgo, "watch", "-o", "json", "--link", link, "--target", h.control,
+	mode := "swap"
+	if link == "patch" {
+		mode, link = "patch", "auto"
+	}
+	cmd := exec.Command(m.hotgo, "watch", "-o", "json", "--mode", mode, "--link", link, "--target", h.control,
 		"--dir", filepath.Join(m.b.TempDir(), "store"), "./plugins/answer")
 	cmd.Dir, cmd.Env = m.dir, m.env
 	out, err := cmd.StdoutPipe()

@@ -169,7 +169,8 @@ func (d *Declarations) Names(name string) bool {
 	if p, pointer := strings.CutPrefix(recv, "(*"); pointer {
 		recv = strings.TrimSuffix(p, ")")
 	}
-	return ok && !strings.Contains(method, ".") && d.Types[d.name(recv)] != nil
+	// No identifier has a hyphen: M-range1 is the body of a loop over a function.
+	return ok && !strings.ContainsAny(method, ".-") && d.Types[d.name(recv)] != nil
 }
 
 // collectTypes comes first: aliases stand for what they are in signatures.

@@ -116,7 +116,7 @@ func external() int
 		}
 	}
 	// The compiler makes (*T).Value.
-	for name, want := range map[string]bool{p + "(*T).Value": true, p + "(*T).func1": true, p + "F.func1": false, p + "(*T).Pointer.func1": false, "q.T.func1": false} {
+	for name, want := range map[string]bool{p + "(*T).Value": true, p + "(*T).func1": true, p + "F.func1": false, p + "(*T).Pointer.func1": false, p + "(*T).Pointer-range1": false, "q.T.func1": false} {
 		if got := d.Names(name); got != want {
 			t.Errorf("%s is a name: %t", name, got)
 		}
