@@ -221,41 +221,6 @@ func (b *Builder) patchScan(ctx context.Context, host Host, plugins []Plugin) (_
 	}, leave, nil
 }
 
-// maxPrimed is how many packages PrimePatch gets ready. In programs with more of
-// them the first edit of a package takes about a second longer.
-const maxPrimed = 16
-
-// PrimePatch has a resident builder find out how the user's packages in the
-// host are compiled, before there is anything to patch, so that the first edit
-// is as fast as the next. It does nothing for other builders.
-//
-// Errors: those of PlanPatch. They may be ignored: PlanPatch comes upon them
-// again.
-func (b *Builder) PrimePatch(ctx context.Context, host Host, plugins []Plugin) error {
-	if !b.opts.Resident {
-		return nil
-	}
-	s, p, leave, err := b.patchScan(ctx, host, plugins)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	base := s.hostBase(p)
-	var units []*source.Unit
-	for _, pkgPath := range slices.Backward(base.order) { // the main package first
-		pkg := s.graph[pkgPath]
-		if _, known := s.baseline.Packages[pkgPath]; !known || !source.Own(pkg) || len(pkg.CgoFiles) > 0 || len(units) == maxPrimed {
-			continue
-		}
-		u, err := s.unit(pkgPath)
-		if err != nil {
-			return err
-		}
-		units = append(units, u)
-	}
-	return b.compilePatch(ctx, s, p, base, units)
-}
-
 // artifactName is the name of the patch's artifacts.
 func (p *PatchPlan) artifactName() string { return p.Name }
 
@@ -385,7 +350,8 @@ const patchLayout = 1
 
 // key hashes everything that the artifact follows from: the host, by its build
 // ID, which covers toolchain and flags, the generation's artifact, and both texts
-// of every package that is in the patch.
+// of every package that is in the patch. Comments and layout of the new text do not
+// count, as for plugins: they may move lines, and that is worth no load.
 func (p *PatchPlan) key() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "patch %d\n%s\n%s\n", patchLayout, p.host.BuildID, p.env.GOVERSION)
@@ -393,7 +359,7 @@ func (p *PatchPlan) key() string {
 		fmt.Fprintf(h, "%s %s\n%s\n", p.Base, p.loaded.digest, p.swap)
 	}
 	for _, x := range p.compiled.packages {
-		fmt.Fprintf(h, "%s %x %x\n", x.path, x.old.inputs, x.new.inputs)
+		fmt.Fprintf(h, "%s %x %x\n", x.path, x.old.inputs, hashTokens(x.new.files))
 	}
 	for _, u := range p.brought {
 		fmt.Fprintf(h, "%s %s\n", u.Package.ImportPath, filesHash(u))

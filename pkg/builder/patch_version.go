@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hotgo/hotgo/pkg/builder/internal/digest"
 	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
 	"github.com/hotgo/hotgo/pkg/builder/internal/source"
@@ -163,6 +164,15 @@ func hashSources(files []goSource) [32]byte {
 	h := sha256.New()
 	for _, f := range files {
 		fmt.Fprintf(h, "%s %x\n", f.name, sha256.Sum256(f.data))
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// hashTokens is hashSources without comments and layout.
+func hashTokens(files []goSource) [32]byte {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%s %x\n", f.name, digest.Tokens(f.data))
 	}
 	return [32]byte(h.Sum(nil))
 }
