@@ -135,6 +135,10 @@ func (r *patchLink) link(ctx context.Context) error {
 		x := thin.Patched{
 			Path: pkg.compiled, File: pkg.new.linked(), Replace: map[string]bool{}, Own: map[string]bool{},
 			Declared: pkg.new.build.Declared.Names,
+			Assembled: func(name string) bool {
+				f := pkg.new.build.Declared.Funcs[name]
+				return f != nil && f.NoBody
+			},
 		}
 		for _, f := range p.diff.Functions {
 			switch {

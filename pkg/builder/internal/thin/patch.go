@@ -30,6 +30,10 @@ type Patched struct {
 	Replace  map[string]bool
 	Own      map[string]bool // functions that are the artifact's alone, whatever the host has
 	Declared func(function string) bool
+	// Assembled reports whether a function is declared without a body. Of such a
+	// one the host may have nothing but the assembly, whose calling convention is
+	// another, under the name of the compiler's wrapper.
+	Assembled func(function string) bool
 }
 
 // patchedUnit is a patched package in a link.
@@ -70,6 +74,8 @@ func (l *Linker) leavePatched(in *Input, u *patchedUnit, types goobj.Types) erro
 		case k.name == "go:plugin.tabs", k.name == "go:plugin.exports":
 			u.external[k] = true // of a main package: the artifact's is another one
 			continue
+		case d.symbol.IsText() && k.abi == goobj.ABIInternal && u.Assembled(k.name):
+			continue // the wrapper asks for the assembly by its own convention
 		case u.Own[strings.TrimSuffix(k.name, "·f")], !funcdiff.Shared(d.symbol, u.Declared), ownType(d.symbol):
 			continue
 		}
