@@ -59,9 +59,9 @@ const patience = time.Minute
 // command's caches are shared, and its network is off. What a script leaves
 // running fails it.
 //
-// A script that loads plugins ([plugins]) runs twice, as thin/NAME and full/NAME: what it
-// says holds for both ways of linking. There is no falling back in it, for thin
-// is asked for by name. What differs is kept apart by [thin] and [full]. All
+// A script that loads plugins ([plugins]) runs as thin/NAME, and as full/NAME where
+// HOTGO_TEST_FULL is set, as in CI, or where there is no thin: what it says holds for
+// both ways of linking. There is no falling back in it, for thin is asked for by name. What differs is kept apart by [thin] and [full]. All
 // others run once, as once/NAME; so do those about patches ([patches]).
 func TestScripts(t *testing.T) {
 	all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
@@ -87,6 +87,9 @@ func TestScripts(t *testing.T) {
 	}{
 		{"thin", "thin", loading}, {"full", "full", loading}, {"once", "", others},
 	} {
+		if group.name == "full" && os.Getenv("HOTGO_TEST_FULL") == "" && runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
+			continue // it takes as long again, and go test gives a package ten minutes
+		}
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
 			runScripts(t, group.files, group.link, caches)
