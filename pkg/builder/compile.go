@@ -345,19 +345,28 @@ func (c *compiler) result() *compiledPackages {
 
 // readFingerprint reads the hash of export data from an archive.
 func readFingerprint(archive string) (fingerprint [8]byte, err error) {
-	data, err := os.ReadFile(archive)
+	compiled, err := readCompiled(archive)
 	if err != nil {
 		return fingerprint, err
+	}
+	return goobj.Fingerprint(compiled)
+}
+
+// readCompiled reads the compiler's object from an archive.
+func readCompiled(archive string) ([]byte, error) {
+	data, err := os.ReadFile(archive)
+	if err != nil {
+		return nil, err
 	}
 	a, err := goobj.ReadArchive(data)
 	if err != nil {
-		return fingerprint, err
+		return nil, err
 	}
 	compiled := a.Compiled()
 	if compiled == nil {
-		return fingerprint, fmt.Errorf("%s has no Go object", archive)
+		return nil, fmt.Errorf("%s has no Go object", archive)
 	}
-	return goobj.Fingerprint(compiled)
+	return compiled, nil
 }
 
 // unique gives a text that no other process has used.

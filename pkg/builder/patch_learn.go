@@ -378,17 +378,9 @@ func (c *patchCompiler) definitions(file string) ([]goobj.Definition, error) {
 	if defs, ok := c.names[file]; ok {
 		return defs, nil
 	}
-	data, err := os.ReadFile(file)
+	compiled, err := readCompiled(file)
 	if err != nil {
 		return nil, err
-	}
-	a, err := goobj.ReadArchive(data)
-	if err != nil {
-		return nil, err
-	}
-	compiled := a.Compiled()
-	if compiled == nil {
-		return nil, fmt.Errorf("%s has no Go object", file)
 	}
 	defs, err := goobj.Definitions(compiled)
 	if err == nil {

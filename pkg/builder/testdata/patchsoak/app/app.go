@@ -17,7 +17,7 @@ func (n *numbered) number() int64 {
 }
 
 var (
-	shared   = &numbered{}
+	shared           = &numbered{}
 	asIface  version = shared
 	asValue          = byValue
 	requests int
