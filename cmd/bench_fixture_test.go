@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
@@ -30,6 +31,7 @@ type benchModule struct {
 	dir   string
 	env   []string // of the go command and of hotgo
 	host  string   // binary
+	store string   // where it is written down what the host was built from
 	hotgo string   // binary
 }
 
@@ -194,12 +196,18 @@ func newBenchModule(b *testing.B, kind string) *benchModule {
 	return m
 }
 
-// buildHost builds the host. With a cache of its own, nothing is in it but what
-// the host is made of.
+// buildHost builds the host as hotgo run does. With a cache of its own, nothing
+// is in it but what the host is made of.
 func (m *benchModule) buildHost() {
 	m.b.Helper()
-	m.host = filepath.Join(m.b.TempDir(), "host")
-	m.run(m.dir, "build", "-o", m.host, "./host")
+	m.host, m.store = filepath.Join(m.b.TempDir(), "host"), filepath.Join(m.b.TempDir(), "store")
+	b, err := builder.New(builder.Options{WorkDir: m.dir, Dir: m.store, Env: m.env})
+	if err != nil {
+		m.b.Fatal(err)
+	}
+	if _, err := b.BuildHost(m.b.Context(), "./host", m.host); err != nil {
+		m.b.Fatal(err)
+	}
 }
 
 func (m *benchModule) write(name, text string) {
@@ -320,12 +328,14 @@ func (h *benchHostProcess) open(path string) {
 // watch runs hotgo watch. The channel gets what it says of each load.
 func (m *benchModule) watch(h *benchHostProcess, link string) <-chan control.Event {
 	m.b.Helper()
-	mode := "swap"
+	mode, store := "swap", filepath.Join(m.b.TempDir(), "store")
 	if link == "patch" {
-		mode, link = "patch", "auto"
+		// What the host was built from has to be known: the first edit may come
+		// before hotgo has looked.
+		mode, link, store = "patch", "auto", m.store
 	}
 	cmd := exec.Command(m.hotgo, "watch", "-o", "json", "--mode", mode, "--link", link, "--target", h.control,
-		"--dir", filepath.Join(m.b.TempDir(), "store"), "./plugins/answer")
+		"--dir", store, "./plugins/answer")
 	cmd.Dir, cmd.Env = m.dir, m.env
 	out, err := cmd.StdoutPipe()
 	if err != nil {
