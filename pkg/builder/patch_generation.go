@@ -301,7 +301,7 @@ func (p *PatchPlan) held() error {
 		return fmt.Errorf("the object format of %s is not known", p.env.GOVERSION)
 	}
 	for _, pkg := range p.compiled.packages {
-		if name, ok := sameAsLinked(p.loaded.image, pkg.old.build.Objects, types, false); !ok {
+		for name := range notAsLinked(p.loaded.image, pkg.old.build.Objects, types, noOperands) {
 			return errUnknownGeneration(p.Name, Mismatch{
 				What: funcdiff.Short(name), Host: "its code in the artifact", Artifact: "other code from the sources that it is built from", Rule: ruleDrift,
 			})

@@ -18,7 +18,8 @@ import (
 // in the binary by its address.
 
 // sameOperands compares what a compiled function refers to with what the code
-// that a host's linker made of it refers to. at is the address of the code.
+// that a host's linker made of it refers to. at is the address of the code, names
+// those of what the object refers to by position; nil compares constants alone.
 func sameOperands(image *thin.Image, o *goobj.Object, s *goobj.Symbol, at uint64, code []byte, types goobj.Types, names map[goobj.Ref]string) bool {
 	for i := range s.Relocs {
 		r := &s.Relocs[i]
@@ -31,6 +32,9 @@ func sameOperands(image *thin.Image, o *goobj.Object, s *goobj.Symbol, at uint64
 			if !sameConstant(image, o, o.Symbol(r.Sym), target, types, 0) {
 				return false
 			}
+			continue
+		}
+		if names == nil {
 			continue
 		}
 		name := names[r.Sym]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -187,6 +188,9 @@ func (j *patchCompile) asBefore(name string, which func(changed, reworded bool) 
 	return replace, nil
 }
 
+// baselineOverlay is the file by which the go command sees the baseline.
+const baselineOverlay = "baseline.json"
+
 // verify has the go command compile the baseline of packages as the host has
 // them, and compares export data and code with the binary. Where the sources
 // were not the ones that the host was built from, that shows here.
@@ -196,7 +200,7 @@ func (j *patchCompile) verify(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
-	overlay, err := j.overlay("baseline.json", replace)
+	overlay, err := j.overlay(baselineOverlay, replace)
 	if err != nil {
 		return err
 	}
@@ -259,32 +263,47 @@ func (j *patchCompile) held(image *thin.Image, path, archive string) error {
 	if !ok {
 		return drift("object format", j.s.env.GOVERSION, "not known")
 	}
-	if name, ok := sameAsLinked(image, objects, types, true); !ok {
+	for name := range notAsLinked(image, objects, types, operandsByAddress) {
 		return drift(funcdiff.Short(name), "its code in the binary", "other code from the sources that it is taken to be built from")
 	}
 	return nil
 }
 
-// sameAsLinked compares the functions of a package with those that a linked file
-// has. It gives one that is not the same, if there is any. operands also compares
-// what they refer to, as far as that is in a host.
-func sameAsLinked(image *thin.Image, objects []*goobj.Object, types goobj.Types, operands bool) (name string, ok bool) {
-	for _, o := range objects {
-		names := refNames(o)
-		for _, table := range [][]goobj.Symbol{o.Defs, o.NonPkgDefs} {
-			for i := range table {
-				s := &table[i]
-				if !s.IsText() || s.ABI != goobj.ABIInternal || s.Flag&goobj.FlagDupOK != 0 {
-					continue
-				}
-				at, code, ok := image.Function(s.Name)
-				if ok && (!sameCode(s, code, types) || operands && !sameOperands(image, o, s, at, code, types, names)) {
-					return s.Name, false
+// operands says what notAsLinked compares beside instructions.
+type operands int
+
+const (
+	noOperands        operands = iota
+	constantOperands           // constants, by their content
+	operandsByAddress          // and what has a name: of a file whose calls go straight to it
+)
+
+// notAsLinked compares the functions of a package with those that a linked file
+// has, and gives the names of those that are not the same. Functions that the file
+// lacks are none of them, nor are those that several packages may bring.
+func notAsLinked(image *thin.Image, objects []*goobj.Object, types goobj.Types, also operands) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, o := range objects {
+			var names map[goobj.Ref]string
+			if also == operandsByAddress {
+				names = refNames(o)
+			}
+			for _, table := range [][]goobj.Symbol{o.Defs, o.NonPkgDefs} {
+				for i := range table {
+					s := &table[i]
+					if !s.IsText() || s.ABI != goobj.ABIInternal || s.Flag&goobj.FlagDupOK != 0 {
+						continue
+					}
+					at, code, ok := image.Function(s.Name)
+					same := !ok || sameCode(s, code, types) &&
+						(also == noOperands || sameOperands(image, o, s, at, code, types, names))
+					if !same && !yield(s.Name) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return "", true
 }
 
 // sameCode compares a compiled function with what a linker made of it: the same
