@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //
 //	fixture NAME                copy testdata/fixture/NAME here, with a go.mod;
 //	                            its server says what its plugin says, 100 times a second
+//	example NAME                copy examples/NAME to examples/NAME, with a go.mod
 //	serves NAME REGEXP          what the host says from now on matches
 //	distinct FILE TO            write the lines of a file without repetitions
 //	count NAME FILE TEXT A B    raise TEXTA to TEXTB in a file by one at a time, and wait
@@ -42,6 +43,15 @@ func cmdFixture(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	from := filepath.Join(ts.Getenv("SCRIPT_REPO"), "cmd", "testdata", "fixture", args[0])
 	ts.Check(os.CopyFS(ts.MkAbs("."), os.DirFS(from)))
+	cmdGomod(ts, false, []string{"example.com/" + args[0]})
+}
+
+func cmdExample(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: example name")
+	}
+	dir := filepath.Join("examples", args[0])
+	ts.Check(os.CopyFS(ts.MkAbs(dir), os.DirFS(filepath.Join(ts.Getenv("SCRIPT_REPO"), dir))))
 	cmdGomod(ts, false, []string{"example.com/" + args[0]})
 }
 
