@@ -29,16 +29,17 @@ type host struct {
 
 	decision choose.Decision // how the sources reach it, as of the last snapshot
 	patched  bool            // its own code, by this loop
-	refused  string          // key of a patch that it did not take
-	refusal  *choose.RefusedError
 }
 
 // slot is one plugin in one host.
 type slot struct {
 	live       string // key of the live generation; "" is the built-in
 	generation int
-	settled    string         // the wanted key that came to an end here, well or badly
-	failure    *control.Event // how, where badly
+	bases      map[int]choose.Base // of its generations: what each is, or is a patch of
+	settled    string              // the wanted version that came to an end here, well or badly
+	failure    *control.Event      // how, where badly
+	refused    string              // key of a patch that it did not take
+	refusal    *choose.RefusedError
 	loading    bool
 	builtin    bool // the host has its own implementation of everything it binds
 }
@@ -105,15 +106,8 @@ func (h *host) holds(plugin string) bool {
 func (h *host) update(now Host) {
 	h.Host = now
 	for _, p := range now.Plugins {
-		s := h.slot(slotOf(p))
-		if s.loading {
-			continue
-		}
-		s.live, s.generation, s.builtin = "", p.Live, hasBuiltin(p)
-		for _, g := range p.Generations {
-			if g.Generation == p.Live {
-				s.live = g.Key
-			}
+		if s := h.slot(slotOf(p)); !s.loading {
+			s.update(p)
 		}
 	}
 }
