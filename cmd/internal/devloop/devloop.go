@@ -151,6 +151,7 @@ type Loop struct {
 	groups  map[string]*group // by binary
 	order   []string          // keys of groups, in the order they were first seen
 	polling bool
+	polled  []func() // what waits for the next look for hosts
 	poll    *time.Timer
 	pulse   *time.Timer // of the heartbeat
 	waits   string      // what the heartbeat says; "" is nothing

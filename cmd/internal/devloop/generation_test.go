@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -18,6 +19,7 @@ type loadedSources struct {
 	same     map[string]bool              // keys of sources that are the same code as any
 	err      error                        // of planning
 	refuse   error                        // what hosts answer
+	astray   bool                         // they may get patches of what no longer serves
 	plans    int
 }
 
@@ -57,7 +59,10 @@ func (w *world) loadInPlace(h Host, a *builder.Artifact) (control.Event, error) 
 		number = serves.Base
 	}
 	if have := p.Generations[number-1].Key; have != base {
-		w.t.Errorf("pid %d runs %s and got a patch of %s", h.PID, have, base)
+		if !w.loaded.astray {
+			w.t.Errorf("pid %d runs %s and got a patch of %s", h.PID, have, base)
+		}
+		return control.Event{}, &control.Error{Code: control.CodeIncompatible, Rule: choose.RuleDrift, Message: "made for another version"}
 	}
 	n := slices.IndexFunc(p.Generations, func(g control.Generation) bool { return g.Key == a.Manifest.Key }) + 1
 	if n > 0 {
@@ -236,6 +241,24 @@ func TestPatchThatAHostRefusesIsSwappedThereAlone(t *testing.T) {
 				t.Errorf("the event is %+v", ev)
 			}
 		}
+	})
+}
+
+// Somebody else loads something, and the loop has not looked since.
+func TestPatchOfWhatNoLongerServesIsMadeAnewAndNotSwapped(t *testing.T) {
+	generations(t, func(w *world) {
+		w.start(Options{Poll: time.Hour})
+		w.change(func() {
+			for pid := 1; pid <= 2; pid++ {
+				w.put(pid, "pricing", "v0")
+			}
+			w.loaded.astray = true
+		})
+		w.edit("pricing", "v2")
+		w.wantDid("patch of v0 to v2 into 1, patch of v0 to v2 into 2, patch of v1 to v2 into 1, patch of v1 to v2 into 2")
+		w.wantLive(1, "pricing", "patch of v0 to v2")
+		w.wantLive(2, "pricing", "patch of v0 to v2")
+		w.none(control.KindFailed)
 	})
 }
 

@@ -112,16 +112,27 @@ func (h *host) update(now Host) {
 	}
 }
 
-func (l *Loop) pollHosts() {
+// pollHosts looks for hosts, unless somebody does, and then calls each of then.
+func (l *Loop) pollHosts(then ...func()) {
+	l.polled = append(l.polled, then...)
 	if l.polling {
 		return
 	}
 	l.polling = true
+	after := l.polled
+	l.polled = nil
 	l.async(func() func() {
 		found, err := l.fx.Hosts(l.ctx)
 		return func() {
 			l.polling = false
 			l.found(found, err)
+			for _, f := range after {
+				f()
+			}
+			if len(l.polled) > 0 {
+				l.pollHosts()
+				return
+			}
 			l.poll.Reset(l.pace())
 		}
 	})

@@ -222,13 +222,15 @@ func (l *Loop) ownTouched(g *group, req planRequest) bool {
 func (l *Loop) patchRefused(h *host, w *want, r *choose.RefusedError) {
 	s := h.slot(w.slot)
 	s.refused, s.refusal = w.plan.Key, r
-	if w.slot == ownCode {
-		s.settled = w.plan.Key
-	}
-	l.look = true
 	if l.since.IsZero() {
 		l.since = w.since
 	}
+	if w.slot == ownCode {
+		s.settled, l.look = w.plan.Key, true
+		return
+	}
+	// Perhaps somebody else has loaded something: then it is a patch of that.
+	l.pollHosts(func() { l.look = true })
 }
 
 // notes gives what is to be said of a load that the host does not know.
