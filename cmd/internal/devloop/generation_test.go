@@ -317,6 +317,21 @@ func TestRollbackOfAGenerationHoldsUntilTheNextEdit(t *testing.T) {
 	})
 }
 
+func TestPatchThatTheUserBroughtBackHoldsUntilTheNextEdit(t *testing.T) {
+	generations(t, func(w *world) {
+		w.start(Options{})
+		w.edit("pricing", "v2")
+		w.edit("pricing", "v1")
+		w.wantLive(1, "pricing", "v1")
+		w.change(func() { w.pluginOf(1, "pricing").Live = 2 }) // hotgo rollback --to 2
+		w.pass(5 * time.Second)
+		w.touch("/src/other.go")
+		w.wantLive(1, "pricing", "patch of v1 to v2")
+		w.edit("pricing", "v3")
+		w.wantLive(1, "pricing", "patch of v1 to v3")
+	})
+}
+
 // A swap is under way when the next edit is planned as a patch of what served before
 // it. What comes is a patch of the new generation.
 func TestEditDuringASwapPatchesTheNewGeneration(t *testing.T) {
