@@ -12,7 +12,7 @@
 // can do takes a restart.
 //
 // All of it is pure: the builder's answers go in, a [Decision] for each host comes
-// out.
+// out. Which generations the builder is to be asked about is decided here as well.
 package choose
 
 import (

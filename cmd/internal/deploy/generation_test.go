@@ -49,11 +49,12 @@ func TestPushGivesEachGenerationWhatFitsIt(t *testing.T) {
 		builds int
 		events string // kinds of those about pricing
 	}{
-		"body, everywhere alike": {does: "patch of old in 1, patch of old in 2", builds: 1, events: "loaded loaded"},
-		"another generation":     {first: func(st *control.Status) { serve(st, 5, "older", false) }, does: "patch of old in 2, patch of older in 1", builds: 2, events: "loaded loaded"},
-		"what the sources say":   {first: func(st *control.Status) { serve(st, 5, "pricing-key", false) }, does: "patch of old in 2, pricing-key in 1", builds: 2, events: "loaded loaded"},
-		"undone":                 {first: func(st *control.Status) { serve(st, 5, "pricing-key", true) }, does: "patch of old in 2, pricing v5 in 1", builds: 1, events: "rolled-back loaded"},
-		"other names":            {tree: tree{loaded: loaded{verdict: builder.NoDifference}}, events: "unchanged unchanged"},
+		"body, everywhere alike":     {does: "patch of old in 1, patch of old in 2", builds: 1, events: "loaded loaded"},
+		"the same by another number": {first: func(st *control.Status) { serve(st, 5, "old", false) }, does: "patch of old in 1, patch of old in 2", builds: 1, events: "loaded loaded"},
+		"another generation":         {first: func(st *control.Status) { serve(st, 5, "older", false) }, does: "patch of old in 2, patch of older in 1", builds: 2, events: "loaded loaded"},
+		"what the sources say":       {first: func(st *control.Status) { serve(st, 5, "pricing-key", false) }, does: "patch of old in 2, pricing-key in 1", builds: 2, events: "loaded loaded"},
+		"undone":                     {first: func(st *control.Status) { serve(st, 5, "pricing-key", true) }, does: "patch of old in 2, pricing v5 in 1", builds: 1, events: "rolled-back loaded"},
+		"other names":                {tree: tree{loaded: loaded{verdict: builder.NoDifference}}, events: "unchanged unchanged"},
 		"other names, patched": {
 			tree: tree{loaded: loaded{verdict: builder.NoDifference}}, first: func(st *control.Status) { serve(st, 5, "old", true) },
 			does: "pricing v5 in 1", events: "rolled-back unchanged",

@@ -113,6 +113,9 @@ func (b *binary) changesAfter(same []control.Status, refused *Change, why *choos
 	said := 0                  // of the host in question
 	add := func(st control.Status, way choose.Way, c Change) {
 		id := fmt.Sprint(c.Plugin, " ", way, " ", c.Base)
+		if way == choose.InPlace { // whatever its number is there
+			id = fmt.Sprint(c.Plugin, " ", way, " ", c.Base.Key)
+		}
 		if at[id] == nil {
 			c.Way, c.binary = way, b
 			at[id] = &c

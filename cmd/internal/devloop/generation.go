@@ -92,14 +92,20 @@ func (l *Loop) decide(g *group, pg *planGroup) bool {
 	return true
 }
 
-// overtaken looks again where a patch was to be made of a generation that no longer
-// serves: what was on its way when the sources were looked at has arrived.
-func (l *Loop) overtaken(h *host, plugin string, before choose.Base) {
-	if h.decision.Plugins[plugin] != choose.InPlace || h.slot(plugin).base() == before {
+// overtaken looks again where what was on its way when the sources were looked at has
+// arrived, and they are now to be brought there another way: a patch was to be made of
+// a generation that no longer serves, or to be taken away.
+func (l *Loop) overtaken(h *host, slot string, before choose.Base) {
+	s := h.slot(slot)
+	switch way := h.decision.Plugins[slot]; {
+	case slot == ownCode && h.decision.Own == choose.Original && s.generation > 0:
+	case way == choose.ToBase && s.live != s.base().Key:
+	case way == choose.InPlace && s.base() != before:
+	default:
 		return
 	}
 	l.look = true
-	if w := h.group.want[wantID(plugin, before.Key)]; w != nil && l.since.IsZero() {
+	if w := h.group.want[wantID(slot, before.Key)]; w != nil && l.since.IsZero() {
 		l.since = w.since
 	}
 }

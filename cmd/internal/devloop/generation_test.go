@@ -354,6 +354,39 @@ func TestEditDuringASwapPatchesTheNewGeneration(t *testing.T) {
 	})
 }
 
+// The sources are back where they were before what is being loaded.
+func TestUndoneEditTakesAwayAPatchThatWasOnItsWay(t *testing.T) {
+	generations(t, func(w *world) {
+		w.start(Options{})
+		w.edit("pricing", "v2")
+		w.did()
+		gate := make(chan struct{})
+		w.change(func() { w.held = gate })
+		w.edit("pricing", "v3") // its load waits
+		w.edit("pricing", "v1")
+		close(gate)
+		w.pass(time.Second)
+		w.wantDid("patch of v1 to v3 into 1, patch of v1 to v3 into 2")
+		w.wantLive(1, "pricing", "v1")
+		w.wantLive(2, "pricing", "v1")
+	})
+}
+
+func TestUndoneEditOfTheHostTakesAwayAPatchThatWasOnItsWay(t *testing.T) {
+	patchable(t, func(w *world) {
+		w.start(Options{})
+		w.editHost("k1", builder.CanPatch)
+		gate := make(chan struct{})
+		w.change(func() { w.held = gate })
+		w.editHost("k2", builder.CanPatch)
+		w.editHost("", builder.NoDifference)
+		close(gate)
+		w.pass(time.Second)
+		w.wantLive(1, unit, "")
+		w.none(control.KindFailed)
+	})
+}
+
 func TestLoadedPluginIsNotComparedForEditsElsewhere(t *testing.T) {
 	generations(t, func(w *world) {
 		w.sources["greet"] = asBuilt

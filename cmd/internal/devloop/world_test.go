@@ -266,8 +266,11 @@ func (w *world) build(ctx context.Context, p *builder.Plan) (*builder.Artifact, 
 const unfitReason = "it needs 120 packages that the host lacks or has in part"
 
 func (w *world) load(_ context.Context, h Host, a *builder.Artifact) (control.Event, error) {
-	if w.held != nil {
-		<-w.held
+	w.mu.Lock()
+	held := w.held
+	w.mu.Unlock()
+	if held != nil {
+		<-held
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
