@@ -55,7 +55,7 @@ func (s *session) diff(ctx context.Context, base string, detailed bool) error {
 	}
 	defer b.Close()
 	src := deploy.Sources{
-		Mode: s.mode(), Snapshot: b.Snapshot, PlanPatch: b.PlanPatch,
+		Mode: s.mode(), Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch,
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return s.selection(nil).find(ctx, b, names)
 		},
@@ -133,32 +133,31 @@ func hostDiff(v deploy.Verdict) ui.HostDiff {
 	for _, f := range v.Notes {
 		h.Findings = append(h.Findings, findingDiff(f))
 	}
-	for _, p := range v.Swaps {
-		one := ui.PluginDiff{
-			Plugin: p.Plugin, Verdict: control.Swapped, Generation: hosts.Live(v.Host, p.Plugin).Generation, Key: p.Key,
-		}
-		if p.Instead != nil {
-			one.Code, one.Reason = p.Instead.Code(), "not patched: "+p.Instead.Reason()
-		}
+	swapped, patched := false, false
+	for _, p := range v.Differ {
+		one := pluginDiff(v, p)
+		h.Pending = h.Pending || one.Pending
 		if p.Err != nil {
 			f := explain(p.Err)
 			one.Verdict, one.Code, one.Reason, one.Key = control.RestartRequired, f.Rule, f.Message, ""
 			h.Verdict = control.RestartRequired
 			h.Next, h.Evidence = f.Next, f.Evidence
 		}
+		swapped, patched = swapped || one.Verdict == control.Swapped, patched || one.Verdict == control.Patched
 		h.Plugins = append(h.Plugins, one)
 	}
 	switch {
 	case h.Verdict == control.RestartRequired:
 	case v.Own == choose.ByPatch:
 		h.Verdict, h.Key = control.Patched, v.Patch.Key
-		h.Pending = own.Key != v.Patch.Key
+		h.Pending = h.Pending || own.Key != v.Patch.Key
 	case v.Own == choose.Original:
 		h.Verdict, h.Reason, h.Pending = control.Patched, "back to what the host was built from", true
-	case len(h.Plugins) > 0:
+	case swapped:
 		h.Verdict = control.Swapped
+	case patched:
+		h.Verdict = control.Patched
 	}
-	h.Pending = h.Pending || len(h.Plugins) > 0
 	for _, r := range v.Refusals {
 		h.Verdict, h.Pending, h.Next = control.RestartRequired, true, r.Next
 		h.Evidence = append(h.Evidence, r.Evidence...)
@@ -171,6 +170,30 @@ func hostDiff(v deploy.Verdict) ui.HostDiff {
 		}
 	}
 	return h
+}
+
+// pluginDiff puts a plugin's verdict into the answer.
+func pluginDiff(v deploy.Verdict, p deploy.PluginVerdict) ui.PluginDiff {
+	one := ui.PluginDiff{
+		Plugin: p.Plugin, Verdict: control.Swapped, Generation: hosts.Live(v.Host, p.Plugin).Generation, Key: p.Key, Pending: !p.Live,
+	}
+	if p.Way == choose.InPlace || p.Way == choose.ToBase {
+		one.Verdict, one.Base = control.Patched, p.Base.Generation
+	}
+	switch {
+	case p.Way == choose.ToBase:
+		one.Reason = p.Base.Back()
+	case p.Instead != nil:
+		one.Code, one.Reason = p.Instead.Code(), "not patched: "+p.Instead.Reason()
+	case p.Patch != nil:
+		for _, f := range p.Patch.Functions {
+			one.Functions = append(one.Functions, ui.FunctionDiff(f))
+		}
+		for _, f := range p.Patch.Findings {
+			one.Findings = append(one.Findings, findingDiff(f))
+		}
+	}
+	return one
 }
 
 func shows(all []ui.FindingDiff, r *choose.RefusedError) bool {

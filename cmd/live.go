@@ -72,6 +72,8 @@ func (s *session) live(sel selection) (*live, error) {
 		PlanPatch:  l.builder.PlanPatch,
 		BuildPatch: l.builder.BuildPatch,
 		Load:       load,
+
+		PlanGenerationPatch: l.builder.PlanGenerationPatch,
 		Rollback: func(ctx context.Context, h devloop.Host, plugin string, to *int) (control.Event, error) {
 			return rollbackHost(ctx, h.Status, plugin, to)
 		},

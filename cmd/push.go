@@ -33,12 +33,12 @@ func newPush(a *app) *cobra.Command {
 binary that each host runs. stdout on success: NAME@sha256:DIGEST a line. A host
 that runs the version already is left alone.
 
-What changed in a host's own code, plugins that it was built with included, is
-patched: functions are replaced where they stand, and variables keep their values.
-Plugins that were loaded are swapped, as are those that no patch can bring. --mode
-swap never patches, --mode patch never swaps; hotgo diff shows beforehand what a
-patch would do. To push a host's own code alone, name it as its main package is
-named.
+What changed in a host's own code or in plugins is patched, whether the host was
+built with them or they were loaded: functions are replaced where they stand, and
+variables keep their values. Plugins that no patch can bring are swapped: a new
+generation is loaded beside the one that serves. --mode swap never patches, --mode
+patch never swaps; hotgo diff shows beforehand what a push would do. To push a
+host's own code alone, name it as its main package is named.
 
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,
@@ -184,12 +184,11 @@ func (s *session) loader(f pushFlags) func(context.Context, control.Status, *bui
 }
 
 // restorer gives what "take a patch away" means with these flags.
-func restorer(f pushFlags) func(context.Context, control.Status, string) (control.Event, error) {
-	return func(ctx context.Context, st control.Status, unit string) (control.Event, error) {
+func restorer(f pushFlags) func(context.Context, control.Status, string, int) (control.Event, error) {
+	return func(ctx context.Context, st control.Status, unit string, to int) (control.Event, error) {
 		if f.dryRun == "server" {
 			return control.Event{Event: control.KindNote, Verdict: control.Patched}, nil
 		}
-		to := 0
 		return rollbackHost(ctx, st, unit, &to)
 	}
 }

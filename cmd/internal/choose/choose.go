@@ -1,18 +1,18 @@
 // Package choose decides how an edit reaches a running process.
 //
-// There are two ways. A patch replaces functions of the host's own code where
-// they stand, and everything else stays as it is. A swap loads a plugin beside
-// the version that serves, and moves the host's handles to it. A plugin that the
-// host was built with, and of which nothing was loaded yet, is the host's own
-// code; once a generation of it serves, what the host was built with is dead, and
-// patching that would change nothing.
+// There are two ways. A patch replaces functions where they stand, and everything
+// else stays as it is. A swap loads a plugin beside the version that serves, and
+// moves the host's handles to it. A plugin that the host was built with, and of
+// which nothing was loaded yet, is the host's own code, and a patch of the host
+// has its changes; once a generation of it serves, what the host was built with is
+// dead, and what is patched is the generation (generation.go).
 //
 // A patch is preferred, for it keeps state. What it cannot do, a swap may: of a
 // plugin everything is new, so layouts and initialisers may be, too. What neither
 // can do takes a restart.
 //
 // All of it is pure: the builder's answers go in, a [Decision] for each host comes
-// out.
+// out. Which generations the builder is to be asked about is decided here as well.
 package choose
 
 import (
@@ -43,6 +43,8 @@ const (
 	Stay     Way = iota // what runs is right, or the best there is
 	ByPatch             // as a patch of the host
 	BySwap              // as a new generation of the plugin
+	InPlace             // as a patch of the generation that serves
+	ToBase              // the generation that serves goes back to the code that it was loaded with
 	Original            // the host's own code goes back to what it was built from
 	Refused             // not at all; Decision.Refusals says why
 )
@@ -54,6 +56,8 @@ type Sources struct {
 	Snapshot *builder.Snapshot
 	Patch    *builder.PatchPlan // nil where none was asked for, or where there is none
 	PatchErr error              // why there is none
+	// Generations has patches of what was loaded; see PlanGenerations.
+	Generations map[Loaded]GenerationPatch
 }
 
 // Host is one process that runs the binary.
@@ -61,25 +65,31 @@ type Host struct {
 	Package string            // import path of its main package
 	Live    map[string]int    // plugin -> generation that serves; 0 is the built-in
 	Keys    map[string]string // plugin -> key of that generation
+	Bases   map[string]Base   // plugin -> what a patch of it is for
 	Bare    map[string]bool   // plugins of which the host binds what it has no built-in for
 	Patch   int               // generation of the host's own code; 0 is the binary's
 	// Ours says that what serves of the host's own code was patched by the caller,
 	// so that the builder has seen the sources before the edit.
 	Ours bool
 	// Refusal is why the host did not take the patch that is planned, nil where
-	// it was not asked, or took it.
-	Refusal *RefusedError
+	// it was not asked, or took it. Refusals has the same of patches of plugins.
+	Refusal  *RefusedError
+	Refusals map[string]*RefusedError
 }
 
 // Decision is how the sources reach one host.
 type Decision struct {
 	Unit     string                   // what the host's own code is called
 	Own      Way                      // how that changes: Stay, ByPatch, Original or Refused
-	Plugins  map[string]Way           // Stay, ByPatch (they are part of it), BySwap or Refused
+	Plugins  map[string]Way           // Stay, ByPatch (they are part of it), BySwap, InPlace, ToBase or Refused
 	Refusals []*RefusedError          // what takes a restart; Unit says of what
 	Instead  map[string]*RefusedError // plugin -> why it is swapped, where it might have been patched
 	Part     *RefusedError            // what of a patch that is made has no effect before a restart
 	Notes    []builder.Finding        // what somebody has to know who relies on the decision
+	// Of plugins of which something was loaded:
+	Bases   map[string]Base               // what InPlace and ToBase are about
+	Patches map[string]*builder.PatchPlan // where the way is InPlace
+	Again   bool                          // the host runs something else than was compared
 }
 
 // UnitName is what the own code of a host is called, as a patch of it is.
@@ -111,7 +121,10 @@ func NeedsPatch(src Sources, hosts []Host) bool {
 
 // Decide says how the sources reach a host.
 func Decide(src Sources, h Host) Decision {
-	d := Decision{Unit: UnitName(h.Package), Plugins: map[string]Way{}, Instead: map[string]*RefusedError{}}
+	d := Decision{
+		Unit: UnitName(h.Package), Plugins: map[string]Way{}, Instead: map[string]*RefusedError{},
+		Bases: map[string]Base{}, Patches: map[string]*builder.PatchPlan{},
+	}
 	if src.Mode == Swap {
 		for _, p := range src.Plugins {
 			d.Plugins[p.Name] = BySwap
@@ -122,22 +135,26 @@ func Decide(src Sources, h Host) Decision {
 	own := len(src.Snapshot.HostChanges) > 0 // of the host alone, or shared with plugins
 	carried := false                         // by the patch: changes of plugins
 	for i, p := range src.Plugins {
+		if h.Live[p.Name] > 0 {
+			d.loaded(src, h, i)
+			continue
+		}
 		c := pluginCase{
-			mode: src.Mode, live: h.Live[p.Name], changed: src.changed(i),
+			mode: src.Mode, changed: src.changed(i),
 			patched: src.Patch != nil && refusal == nil, broken: isBuildError(src.PatchErr),
 			bare: h.Bare[p.Name],
 		}
 		if plan := src.Snapshot.Plans[i]; plan != nil {
-			c.planned, c.builtin, c.serves = true, plan.Builtin, plan.Key == h.Keys[p.Name]
+			c.planned, c.builtin = true, plan.Builtin
 		}
 		way := c.way()
-		carried = carried || c.live == 0 && c.changed
+		carried = carried || c.changed
 		// Where there is no plan of a patch, nobody knows what changed.
-		if way == BySwap && c.live == 0 && refusal != nil && (c.changed || src.PatchErr != nil) {
+		if way == BySwap && refusal != nil && (c.changed || src.PatchErr != nil) {
 			d.Instead[p.Name] = refusal
 		}
 		if way == Refused {
-			d.Refusals = append(d.Refusals, neverSwapped(p.Name, c, refusal))
+			d.Refusals = append(d.Refusals, refusal.of(p.Name))
 		}
 		d.Plugins[p.Name] = way
 	}
@@ -161,11 +178,9 @@ func Decide(src Sources, h Host) Decision {
 	return d
 }
 
-// pluginCase is all that decides about one plugin in one host.
+// pluginCase is all that decides about one plugin in a host that loaded none of it.
 type pluginCase struct {
 	mode    Mode
-	live    int  // generation that serves
-	serves  bool // it is what the sources ask for
 	planned bool // it can be swapped, as far as the sources go
 	builtin bool // its sources are known to be what the host was built from
 	changed bool // they are known not to be
@@ -174,18 +189,9 @@ type pluginCase struct {
 	broken  bool // the host's sources do not compile, this plugin's perhaps
 }
 
-// way decides about one plugin. It is the one place where that is done.
-//
-// Of a generation that was loaded only a swap can replace the code: patches are
-// made of the host's binary.
+// way decides about one plugin.
 func (c pluginCase) way() Way {
 	switch {
-	case c.live > 0 && c.mode == Patch && c.serves:
-		return Stay
-	case c.live > 0 && c.mode == Patch:
-		return Refused
-	case c.live > 0:
-		return BySwap
 	case c.bare && c.mode == Auto && c.planned:
 		return BySwap
 	case c.builtin || c.broken:
@@ -246,7 +252,9 @@ func isBuildError(err error) bool {
 
 // HostOf gives what is decided upon of a host's status.
 func HostOf(st control.Status) Host {
-	h := Host{Package: st.Package, Live: map[string]int{}, Keys: map[string]string{}, Bare: map[string]bool{}}
+	h := Host{
+		Package: st.Package, Live: map[string]int{}, Keys: map[string]string{}, Bases: map[string]Base{}, Bare: map[string]bool{},
+	}
 	for _, p := range st.Plugins {
 		if p.Kind == control.KindHost {
 			h.Patch = p.Live
@@ -254,6 +262,9 @@ func HostOf(st control.Status) Host {
 		}
 		h.Live[p.Name] = p.Live
 		h.Bare[p.Name] = slices.ContainsFunc(p.Symbols, func(s control.Symbol) bool { return !s.Builtin })
+		if p.Live > 0 {
+			h.Bases[p.Name] = BasesOf(p)[p.Live]
+		}
 		for _, g := range p.Generations {
 			if g.Generation == p.Live {
 				h.Keys[p.Name] = g.Key

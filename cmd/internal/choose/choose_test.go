@@ -25,6 +25,7 @@ type edit struct {
 	patch    int // generation of the host's own code
 	ours     bool
 	refusal  *RefusedError // the host's
+	loaded   generation    // of pricing
 }
 
 func (e edit) decide() Decision {
@@ -68,7 +69,13 @@ func (e edit) decide() Decision {
 			src.Patch.Functions = []builder.FunctionChange{{Name: f, Change: "changed"}, {Name: "main.fresh", Change: "added"}}
 		}
 	}
-	h := Host{Package: "x/server", Live: e.live, Keys: map[string]string{"greet": "greet-key"}, Refusal: e.refusal, Patch: e.patch, Ours: e.ours}
+	h := Host{Package: "x/server", Live: e.live, Keys: map[string]string{}, Bases: map[string]Base{}, Refusal: e.refusal, Patch: e.patch, Ours: e.ours}
+	for name, n := range e.live { // greet is as loaded, pricing was edited
+		h.Keys[name] = map[string]string{"greet": "greet-key", "pricing": "pricing-old"}[name]
+		h.Bases[name] = Base{n, h.Keys[name]}
+	}
+	e.loaded.adapt(&h)
+	src.PlanGenerations([]Host{h}, e.loaded.plan)
 	return Decide(src, h)
 }
 
@@ -95,16 +102,16 @@ func TestEditsFindTheirWay(t *testing.T) {
 		"nothing changed":                        {edit: edit{}},
 		"back to the original":                   {edit: edit{patch: 2}, own: Original},
 		"the same, of an unknown host":           {edit: edit{patch: 2, unknown: true}, greet: BySwap, pricing: BySwap},
-		"the same, patched by us":                {edit: edit{patch: 2, unknown: true, ours: true, live: map[string]int{"greet": 1, "pricing": 1}}, own: Original, greet: BySwap, pricing: BySwap},
+		"the same, patched by us":                {edit: edit{patch: 2, unknown: true, ours: true, live: map[string]int{"greet": 1, "pricing": 1}}, own: Original, greet: BySwap, pricing: InPlace},
 		"other names, patched before":            {edit: edit{patch: 2, own: true, packages: []string{"x/server"}}, own: Original},
 		"function of the host":                   {edit: edit{own: true, packages: []string{"x/server"}, verdict: builder.CanPatch}, own: ByPatch},
 		"built-in plugin":                        {edit: edit{packages: rules, verdict: builder.CanPatch}, own: ByPatch, pricing: ByPatch},
 		"built-in plugin and host":               {edit: edit{own: true, packages: []string{"x/server", "x/greet"}, verdict: builder.CanPatch}, own: ByPatch, greet: ByPatch},
-		"loaded plugin":                          {edit: edit{packages: rules, verdict: builder.CanPatch, live: loaded}, pricing: BySwap},
-		"loaded plugin and host":                 {edit: edit{own: true, packages: []string{"x/server", "x/pricing"}, verdict: builder.CanPatch, live: loaded}, own: ByPatch, pricing: BySwap},
+		"loaded plugin":                          {edit: edit{packages: rules, verdict: builder.CanPatch, live: loaded}, pricing: InPlace},
+		"loaded plugin and host":                 {edit: edit{own: true, packages: []string{"x/server", "x/pricing"}, verdict: builder.CanPatch, live: loaded}, own: ByPatch, pricing: InPlace},
 		"other names for the same code":          {edit: edit{packages: rules}, pricing: ByPatch},
 		"layout of a built-in plugin":            {edit: edit{packages: rules, verdict: builder.MustRestart, findings: layout}, pricing: BySwap, instead: "HG0001"},
-		"layout of a loaded plugin":              {edit: edit{packages: rules, verdict: builder.MustRestart, findings: layout, live: loaded}, pricing: BySwap},
+		"layout of a loaded plugin":              {edit: edit{packages: rules, verdict: builder.MustRestart, findings: layout, live: loaded, loaded: generation{findings: layout}}, pricing: BySwap, instead: "HG0001"},
 		"layout in the host":                     {edit: edit{own: true, packages: []string{"x/server"}, verdict: builder.MustRestart, findings: layout}, own: Refused, refused: "HG0001"},
 		"layout in the host, and a plugin":       {edit: edit{own: true, packages: []string{"x/server", "x/greet"}, verdict: builder.MustRestart, findings: layout}, own: Refused, greet: BySwap, refused: "HG0001", instead: "HG0001"},
 		"main.main alone":                        {edit: edit{own: true, packages: []string{"x/server"}, verdict: builder.CanPatch, function: "main.main"}, own: Refused, refused: "HG0081"},
@@ -116,7 +123,7 @@ func TestEditsFindTheirWay(t *testing.T) {
 		"drift, patches only":                    {edit: edit{mode: Patch, unknown: true, err: drift}, own: Refused, refused: "HG0094"},
 		"sources that do not compile":            {edit: edit{packages: rules, err: broken, live: map[string]int{"greet": 1}}, greet: BySwap},
 		"layout of a plugin, patches only":       {edit: edit{mode: Patch, packages: rules, verdict: builder.MustRestart, findings: layout}, pricing: Refused, refused: "HG0001"},
-		"loaded plugin, patches only":            {edit: edit{mode: Patch, packages: rules, verdict: builder.CanPatch, live: loaded}, pricing: Refused, refused: "HG0099"},
+		"loaded plugin, patches only":            {edit: edit{mode: Patch, packages: rules, verdict: builder.CanPatch, live: loaded}, pricing: InPlace},
 		"loaded plugin as it is, patches only":   {edit: edit{mode: Patch, live: map[string]int{"greet": 2}}},
 		"swaps only":                             {edit: edit{mode: Swap, own: true, packages: rules}, greet: BySwap, pricing: BySwap},
 		"the host refuses, a plugin was edited":  {edit: edit{packages: rules, verdict: builder.CanPatch, refusal: &RefusedError{Err: &control.Error{Rule: "HG0062"}}}, pricing: BySwap, instead: "HG0062"},

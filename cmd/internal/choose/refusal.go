@@ -2,7 +2,6 @@ package choose
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/hotgo/hotgo/pkg/builder"
@@ -13,8 +12,9 @@ import (
 const (
 	RuleShared       = "HG0090" // a package shared with the host changed
 	RuleDrift        = "HG0094" // what the host was built from is not known
+	ruleInitialiser  = "HG0031" // initialiser of an existing variable
 	ruleNeverReturns = "HG0081" // a function that runs since the program started
-	ruleUnknown      = "HG0099" // not possible with this release of hotgo
+	ruleEmbed        = "HG0093" // embedded file
 )
 
 // RefusedError says that an edit does not reach a host, or not by patch. Nothing
@@ -109,22 +109,11 @@ func neverRuns(p *builder.PatchPlan) *RefusedError {
 	}
 }
 
-// neverSwapped refuses a plugin that only a swap could bring, where the user
-// forbids that.
-func neverSwapped(plugin string, c pluginCase, refusal *RefusedError) *RefusedError {
-	if refusal != nil && c.live == 0 {
-		e := *refusal
-		e.Unit = plugin
-		return &e
-	}
-	return &RefusedError{
-		Unit: plugin, Message: fmt.Sprintf("%s cannot be patched", plugin),
-		Findings: []builder.Finding{{
-			Code: ruleUnknown, Symbol: plugin, Refuse: true,
-			Text: fmt.Sprintf("generation %d of %s serves, and only what the host was built with can be patched", c.live, plugin),
-		}},
-		Limit: "this release of hotgo", Next: "hotgo push --mode swap " + plugin,
-	}
+// of gives the refusal of a plugin that the patch was to bring.
+func (e *RefusedError) of(plugin string) *RefusedError {
+	r := *e
+	r.Unit = plugin
+	return &r
 }
 
 // FromError makes a refusal of what the builder or a host says to a patch of unit. It

@@ -21,9 +21,10 @@ import (
 type Change struct {
 	Plugin   string
 	Hosts    []control.Status
-	Way      choose.Way           // BySwap, ByPatch, Original, or Stay: there is nothing to do
+	Way      choose.Way           // not Refused unless Err says why; Stay: there is nothing to do
 	Plan     *builder.Plan        // nil for an artifact that was given as a file
-	Patch    *builder.PatchPlan   // of the hosts' own code
+	Patch    *builder.PatchPlan   // of the hosts' own code, or of Base
+	Base     choose.Base          // the loaded generation that InPlace and ToBase are about
 	Artifact *builder.Artifact    // nil until built
 	Err      error                // why it cannot be pushed
 	Instead  *choose.RefusedError // why it is a swap and no patch

@@ -26,6 +26,7 @@ type tree struct {
 	errs     map[string]error // of snapshots
 	snapErr  error
 	refuse   error // what hosts answer to a patch
+	loaded   loaded
 
 	*done
 }
@@ -89,6 +90,7 @@ func (tr *tree) sources(mode choose.Mode, named ...string) Sources {
 			}
 			return p, tr.patchErr
 		},
+		PlanGenerationPatch: tr.planLoaded,
 	}
 }
 
@@ -112,13 +114,17 @@ func (tr *tree) effects() Effects {
 			return built(p.Name, p.Key), nil
 		},
 		Load: func(_ context.Context, st control.Status, a *builder.Artifact) (control.Event, error) {
-			if tr.refuse != nil && a.Manifest.Plugin == "server" {
+			if tr.refuse != nil && (a.Manifest.Plugin == "server" || strings.HasPrefix(a.Manifest.Key, "patch of ")) {
 				return control.Event{}, fmt.Errorf("server would not load: %w", tr.refuse)
 			}
 			note(a.Manifest.Key, st)
 			return control.Event{Event: control.KindLoaded}, nil
 		},
-		Restore: func(_ context.Context, st control.Status, _ string) (control.Event, error) {
+		Restore: func(_ context.Context, st control.Status, unit string, to int) (control.Event, error) {
+			if to > 0 {
+				note(fmt.Sprintf("%s v%d", unit, to), st)
+				return control.Event{Event: control.KindRolledBack, Verdict: control.Patched}, nil
+			}
 			note("original", st)
 			return control.Event{Event: control.KindRolledBack}, nil
 		},
@@ -178,7 +184,7 @@ func TestPushGoesTheChosenWay(t *testing.T) {
 		"refused, only patch": {tree: tree{changed: []string{"x/pricing"}, verdict: builder.MustRestart}, mode: choose.Patch, code: "HG0001"},
 		"swaps only":          {tree: tree{changed: []string{"x/server", "x/pricing"}}, mode: choose.Swap, does: "greet-key in 1, greet-key in 2, pricing-key in 1, pricing-key in 2"},
 		"processes differ": {
-			tree: tree{changed: []string{"x/pricing"}, verdict: builder.CanPatch}, does: "patch-key in 1, pricing-key in 2",
+			tree: tree{changed: []string{"x/pricing"}, verdict: builder.CanPatch}, does: "patch of old in 2, patch-key in 1",
 			hosts: func(all []control.Status) { live(&all[1], "pricing", "", 3) },
 		},
 		"back to the original": {
@@ -320,14 +326,14 @@ func TestVerdictsTellWhatAPushWouldDo(t *testing.T) {
 		if err != nil || len(all) != 2 {
 			t.Fatalf("%s: %+v, %v", name, all, err)
 		}
-		if v := all[0]; v.Own != tc.own || len(v.Swaps) != tc.swaps || v.Unit != "server" {
-			t.Errorf("%s: own %v, %d swaps; want %v, %d", name, v.Own, len(v.Swaps), tc.own, tc.swaps)
+		if v := all[0]; v.Own != tc.own || len(v.Differ) != tc.swaps || v.Unit != "server" {
+			t.Errorf("%s: own %v, %d swaps; want %v, %d", name, v.Own, len(v.Differ), tc.own, tc.swaps)
 		}
 	}
 	// A file that does not run may be as old as the sources.
 	unknown := tree{assumed: true}
 	v, err := Compare(t.Context(), unknown.sources(choose.Auto, "pricing"), builder.Host{Binary: "server"})
-	if err != nil || len(v.Swaps) != 0 || v.Unit != "server" {
+	if err != nil || len(v.Differ) != 0 || v.Unit != "server" {
 		t.Errorf("%+v, %v", v, err)
 	}
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,9 @@ type Effects struct {
 	Build      func(context.Context, *builder.Plan) (*builder.Artifact, error)
 	BuildPatch func(context.Context, *builder.PatchPlan) (*builder.Artifact, error)
 	Load       func(context.Context, control.Status, *builder.Artifact) (control.Event, error)
-	// Restore takes the patch of a host's own code away.
-	Restore func(ctx context.Context, host control.Status, unit string) (control.Event, error)
+	// Restore takes a patch away: makes the code of generation to serve, 0 for that
+	// of the host's binary.
+	Restore func(ctx context.Context, host control.Status, unit string, to int) (control.Event, error)
 }
 
 // Build builds what is not built yet. Errors go to Change.Err.
@@ -59,6 +61,8 @@ func Predict(changes []*Change) []Result {
 		switch {
 		case c.Way == choose.Original:
 			ev.Reason = "would go " + backToOriginal
+		case c.Way == choose.ToBase:
+			ev.Reason, ev.Verdict = "would go "+c.Base.Back(), control.Patched
 		case c.Way == choose.Stay, live.Key != "" && live.Key == c.Key():
 			ev = control.Event{Event: control.KindUnchanged, Verdict: control.Unchanged, Generation: live.Generation}
 		case c.Patch != nil:
@@ -110,7 +114,7 @@ func Push(ctx context.Context, changes []*Change, fx Effects, done func(Result))
 					tell(r)
 					continue
 				}
-				more := r.Change.binary.changes([]control.Status{r.Host}, refusal)
+				more := r.instead(refusal, mine)
 				fx.build(ctx, more)
 				for _, r := range each(more, func(*Change, control.Status) (control.Event, error) { return control.Event{}, nil }) {
 					if r.Err == nil {
@@ -135,6 +139,17 @@ func (r Result) refusal() *choose.RefusedError {
 	return choose.FromError(c.Plugin, r.Err)
 }
 
+// instead gives what is to be done in the place of a patch that was not taken. What
+// else goes into the host is among all already.
+func (r Result) instead(why *choose.RefusedError, all []Result) []*Change {
+	more := r.Change.binary.changesAfter([]control.Status{r.Host}, r.Change, why)
+	return slices.DeleteFunc(more, func(c *Change) bool {
+		return slices.ContainsFunc(all, func(other Result) bool {
+			return other.Change.Plugin == c.Plugin && other.Change.Way == c.Way
+		})
+	})
+}
+
 // push carries out one change in one host.
 func (r *Result) push(ctx context.Context, fx Effects) {
 	var ev control.Event
@@ -146,8 +161,11 @@ func (r *Result) push(ctx context.Context, fx Effects) {
 			Event: control.KindUnchanged, Verdict: control.Unchanged, Generation: hosts.Live(r.Host, r.Change.Plugin).Generation,
 		}
 	case choose.Original:
-		ev, err = fx.Restore(ctx, r.Host, r.Change.Plugin)
+		ev, err = fx.Restore(ctx, r.Host, r.Change.Plugin, 0)
 		ev.Reason = backToOriginal
+	case choose.ToBase:
+		ev, err = fx.Restore(ctx, r.Host, r.Change.Plugin, r.Change.Base.Generation)
+		ev.Reason = r.Change.Base.Back()
 	default:
 		ev, err = fx.Load(ctx, r.Host, r.Change.Artifact)
 	}

@@ -22,7 +22,7 @@ type Sources struct {
 	Snapshot  func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.Snapshot, error)
 	PlanPatch func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.PatchPlan, error)
 	// PlanGenerationPatch plans a patch of what was loaded: the generation of a
-	// plugin that has the key. It may be nil.
+	// plugin that has the key.
 	PlanGenerationPatch func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin, key string) (*builder.PatchPlan, error)
 }
 
@@ -34,8 +34,6 @@ type binary struct {
 	targeted bool
 	always   bool  // plan a patch also where it seems that there is nothing to patch
 	err      error // why there is no snapshot
-
-	generations map[string]*generation // by plugin and key, where they may only be patched
 }
 
 // FromSources plans every plugin, and the hosts' own code, for every binary that
@@ -67,7 +65,7 @@ func FromSources(ctx context.Context, src Sources, all []control.Status, targete
 		if err := b.plan(ctx, src, host, same); err != nil {
 			return nil, err
 		}
-		changes = append(changes, b.changes(same, nil)...)
+		changes = append(changes, b.changes(same)...)
 	}
 	if len(changes) == 0 {
 		e := &NoHolderError{Hosts: all}
@@ -93,27 +91,30 @@ func (b *binary) plan(ctx context.Context, src Sources, host builder.Host, same 
 	for _, st := range same {
 		standing = append(standing, choose.HostOf(st))
 	}
-	if b.Mode == choose.Swap || !b.always && !choose.NeedsPatch(b.Sources, standing) {
-		return nil
+	if b.Mode != choose.Swap && (b.always || choose.NeedsPatch(b.Sources, standing)) {
+		b.Patch, b.PatchErr = src.PlanPatch(ctx, host, b.Plugins)
 	}
-	b.Patch, b.PatchErr = src.PlanPatch(ctx, host, b.Plugins)
-	b.planGenerations(ctx, src, host, same)
+	b.PlanGenerations(standing, func(p builder.Plugin, key string) (*builder.PatchPlan, error) {
+		return src.PlanGenerationPatch(ctx, host, p, b.Plugins, key)
+	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// changes says what goes into hosts of the binary. refusal is why one of them did
-// not take the patch, nil before it was asked.
-func (b *binary) changes(same []control.Status, refusal *choose.RefusedError) []*Change {
+// changes says what goes into hosts of the binary.
+func (b *binary) changes(same []control.Status) []*Change { return b.changesAfter(same, nil, nil) }
+
+// changesAfter is changes once a host did not take refused, for the reason why.
+func (b *binary) changesAfter(same []control.Status, refused *Change, why *choose.RefusedError) []*Change {
 	var list []*Change
-	at := map[string]*Change{} // by plugin and way
+	at := map[string]*Change{} // by plugin, way and generation
 	said := 0                  // of the host in question
 	add := func(st control.Status, way choose.Way, c Change) {
-		id := fmt.Sprint(c.Plugin, " ", way)
-		if c.Patch != nil {
-			id += " " + c.Patch.Base
+		id := fmt.Sprint(c.Plugin, " ", way, " ", c.Base)
+		if way == choose.InPlace { // whatever its number is there
+			id = fmt.Sprint(c.Plugin, " ", way, " ", c.Base.Key)
 		}
 		if at[id] == nil {
 			c.Way, c.binary = way, b
@@ -128,7 +129,7 @@ func (b *binary) changes(same []control.Status, refusal *choose.RefusedError) []
 			b.failed(st, add)
 			continue
 		}
-		d := b.decide(st, refusal)
+		d := b.decide(st, refused, why)
 		said = 0
 		b.ownChange(st, d, add)
 		for i, p := range b.Plugins {
@@ -155,11 +156,18 @@ func (b *binary) failed(st control.Status, add func(control.Status, choose.Way, 
 	}
 }
 
-// decide chooses for one host. Somebody who names a plugin means that plugin: what
-// else a patch would bring keeps it from being one.
-func (b *binary) decide(st control.Status, refusal *choose.RefusedError) choose.Decision {
+// decide chooses for one host; refused and why are as for changesAfter. Somebody who
+// names a plugin means that plugin: what else a patch would bring keeps it from being
+// one.
+func (b *binary) decide(st control.Status, refused *Change, why *choose.RefusedError) choose.Decision {
 	h := choose.HostOf(st)
-	h.Refusal = refusal
+	switch {
+	case refused == nil:
+	case refused.Way == choose.InPlace:
+		h.Refusals = map[string]*choose.RefusedError{refused.Plugin: why}
+	default:
+		h.Refusal = why
+	}
 	if more := b.more(); len(more) > 0 && h.Refusal == nil {
 		h.Refusal = &choose.RefusedError{
 			Unit:    choose.UnitName(h.Package),
@@ -200,22 +208,19 @@ func Doubt(unit string) builder.Finding {
 }
 
 func (b *binary) ownChange(st control.Status, d choose.Decision, add func(control.Status, choose.Way, Change)) {
-	if _, conflict := errors.AsType[*builder.ConflictError](b.PatchErr); b.PatchErr != nil && !conflict {
+	_, conflict := errors.AsType[*builder.ConflictError](b.PatchErr)
+	switch {
+	case b.PatchErr != nil && !conflict:
 		if b.own || len(b.Plugins) == 0 {
 			add(st, choose.Refused, Change{Plugin: d.Unit, Err: b.PatchErr})
 		}
-		return
-	}
-	switch d.Own {
-	case choose.ByPatch:
+	case d.Own == choose.ByPatch:
 		add(st, d.Own, Change{Plugin: d.Unit, Patch: b.Patch, Artifact: b.Patch.Cached, Notes: d.Notes})
-	case choose.Original:
-		if b.own {
-			add(st, d.Own, Change{Plugin: d.Unit})
-		}
+	case d.Own == choose.Original && b.own:
+		add(st, d.Own, Change{Plugin: d.Unit})
 	}
 	for _, r := range d.Refusals {
-		if (r.Unit != d.Unit || b.own) && b.generation(st, r.Unit) == nil {
+		if r.Unit != d.Unit || b.own {
 			add(st, choose.Refused, Change{Plugin: r.Unit, Err: r})
 		}
 	}
@@ -224,19 +229,20 @@ func (b *binary) ownChange(st control.Status, d choose.Decision, add func(contro
 func (b *binary) pluginChange(st control.Status, d choose.Decision, i int, add func(control.Status, choose.Way, Change)) {
 	name, plan := b.Plugins[i].Name, b.Snapshot.Plans[i]
 	err := b.Snapshot.Errors[name]
-	way := d.Plugins[name]
-	g := b.generation(st, name)
-	switch {
-	case g != nil && err == nil:
-		b.generationChange(st, g, i, add)
+	base := d.Bases[name]
+	switch way := d.Plugins[name]; {
 	case way == choose.ByPatch || way == choose.Refused: // told with the host
 	case plan == nil && b.told(err, d):
 	case plan == nil:
 		add(st, choose.Refused, Change{Plugin: name, Err: err})
-	case way == choose.Stay && b.named:
-		add(st, way, Change{Plugin: name})
+	case way == choose.InPlace:
+		add(st, way, Change{Plugin: name, Patch: d.Patches[name], Artifact: d.Patches[name].Cached, Base: base})
+	case way == choose.ToBase:
+		add(st, way, Change{Plugin: name, Base: base})
 	case way == choose.BySwap:
 		add(st, way, Change{Plugin: name, Plan: plan, Artifact: plan.Cached, Instead: d.Instead[name]})
+	case b.named || base.Generation > 0:
+		add(st, way, Change{Plugin: name})
 	}
 }
 

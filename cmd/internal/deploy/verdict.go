@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
@@ -14,17 +15,22 @@ import (
 type Verdict struct {
 	choose.Decision
 	Host  control.Status     // Executable alone for a binary that does not run
-	Patch *builder.PatchPlan // of the host's own code, nil where nothing differs for sure
-	Swaps []SwapVerdict
-	Err   error // why there is no verdict: sources that do not compile
+	Patch *builder.PatchPlan // of the host's own code, nil where nothing of it that runs differs
+	// Differ has the plugins that differ and are no part of that patch.
+	Differ []PluginVerdict
+	Err    error // why there is no verdict: sources that do not compile
 }
 
-// SwapVerdict is a plugin that a swap would replace.
-type SwapVerdict struct {
+// PluginVerdict is a plugin that would be swapped, or patched as it was loaded.
+type PluginVerdict struct {
 	Plugin  string
+	Way     choose.Way // BySwap, InPlace or ToBase
 	Key     string
+	Patch   *builder.PatchPlan   // where the way is InPlace
+	Base    choose.Base          // what is patched
+	Live    bool                 // it is what serves already
 	Instead *choose.RefusedError // why it is no patch
-	Err     error                // why it cannot be swapped either
+	Err     error                // why there is no way
 }
 
 // Verdicts compares the sources with running hosts.
@@ -83,7 +89,10 @@ func (b *binary) verdict(st control.Status, file bool) Verdict {
 		v.Err = b.PatchErr
 		return v
 	}
-	v.Decision = b.decide(st, nil)
+	v.Decision = b.decide(st, nil, nil)
+	if b.dead(st) {
+		v.Patch = nil
+	}
 	for i, p := range b.Plugins {
 		plan, err := b.Snapshot.Plans[i], b.Snapshot.Errors[p.Name]
 		switch way := v.Plugins[p.Name]; {
@@ -93,12 +102,36 @@ func (b *binary) verdict(st control.Status, file bool) Verdict {
 				v.Err = err
 				return v
 			}
-			v.Swaps = append(v.Swaps, SwapVerdict{Plugin: p.Name, Err: err})
+			v.Differ = append(v.Differ, PluginVerdict{Plugin: p.Name, Err: err})
+		case way == choose.InPlace:
+			patch := v.Patches[p.Name]
+			v.Differ = append(v.Differ, PluginVerdict{
+				Plugin: p.Name, Way: way, Key: patch.Key, Patch: patch, Base: v.Bases[p.Name], Live: patch.Key == hosts.Live(st, p.Name).Key,
+			})
+		case way == choose.ToBase:
+			v.Differ = append(v.Differ, PluginVerdict{Plugin: p.Name, Way: way, Key: v.Bases[p.Name].Key, Base: v.Bases[p.Name]})
 		case way != choose.BySwap, plan.Key == hosts.Live(st, p.Name).Key:
 		case file && !b.changed(i):
 		default:
-			v.Swaps = append(v.Swaps, SwapVerdict{Plugin: p.Name, Key: plan.Key, Instead: v.Instead[p.Name]})
+			v.Differ = append(v.Differ, PluginVerdict{Plugin: p.Name, Way: way, Key: plan.Key, Instead: v.Instead[p.Name]})
 		}
 	}
 	return v
+}
+
+// dead reports whether all that differs in a host's own code are plugins of which a
+// generation serves.
+func (b *binary) dead(st control.Status) bool {
+	return b.Patch != nil && len(b.Patch.Packages) > 0 && !slices.ContainsFunc(b.Patch.Packages, func(pkg string) bool {
+		dead := false
+		for i, p := range b.Plugins {
+			if plan := b.Snapshot.Plans[i]; plan != nil && slices.Contains(plan.Private, pkg) {
+				if hosts.Live(st, p.Name).Generation == 0 {
+					return true
+				}
+				dead = true
+			}
+		}
+		return !dead
+	})
 }

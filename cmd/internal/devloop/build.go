@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
@@ -19,7 +20,8 @@ const deathLimit = 2
 // building is the build that runs.
 type building struct {
 	group  *group
-	id     string // of what is wanted
+	slot   string // of what is wanted
+	base   string
 	name   string
 	key    string
 	cancel context.CancelFunc
@@ -30,8 +32,8 @@ type building struct {
 func (l *Loop) reconcile() {
 	for _, id := range l.order {
 		g := l.groups[id]
-		for _, plugin := range g.wanted() {
-			w := g.want[plugin]
+		for _, id := range g.wanted() {
+			w := g.want[id]
 			needing := l.needing(g, w)
 			switch {
 			case len(needing) == 0:
@@ -46,21 +48,6 @@ func (l *Loop) reconcile() {
 	}
 }
 
-// wanted lists what is wanted: the host's own code, and the plugins in the order
-// of the snapshot's.
-func (g *group) wanted() []string {
-	var names []string
-	if g.want[ownCode] != nil {
-		names = append(names, ownCode)
-	}
-	for _, p := range g.plugins {
-		if g.want[p.Name] != nil {
-			names = append(names, p.Name)
-		}
-	}
-	return names
-}
-
 // needing lists the hosts in which the wanted version has not come to an end.
 func (l *Loop) needing(g *group, w *want) []*host {
 	var hs []*host
@@ -68,8 +55,8 @@ func (l *Loop) needing(g *group, w *want) []*host {
 		if !h.looked || !h.takes(w) {
 			continue
 		}
-		s := h.slot(w.id())
-		if !s.loading && s.settled != w.plan.Key && l.deaths[deathID(h, w)] < deathLimit {
+		s := h.slot(w.slot)
+		if !s.loading && s.settled != w.settles() && l.deaths[deathID(h, w)] < deathLimit {
 			hs = append(hs, h)
 		}
 	}
@@ -78,7 +65,7 @@ func (l *Loop) needing(g *group, w *want) []*host {
 
 func (l *Loop) build(g *group, w *want) {
 	ctx, cancel := context.WithCancel(l.ctx)
-	l.building = &building{group: g, id: w.id(), name: w.plan.Plugin.Name, key: w.plan.Key, cancel: cancel}
+	l.building = &building{group: g, slot: w.slot, base: w.base, name: w.plan.Plugin.Name, key: w.plan.Key, cancel: cancel}
 	plan, patch := w.plan, w.patch
 	l.async(func() func() {
 		var a *builder.Artifact
@@ -136,21 +123,20 @@ func follow(plan *builder.Plan, a *builder.Artifact) *builder.Plan {
 // buildFailed settles a version that does not build, in every host of the
 // binary.
 func (l *Loop) buildFailed(g *group, w *want, err error) {
-	id := w.id()
 	if r := choose.FromError(w.plan.Plugin.Name, err); r != nil && w.patch != nil {
-		for _, h := range l.members(g) {
+		for _, h := range l.taking(g, w) {
 			l.patchRefused(h, w, r)
 		}
 		return
 	}
-	ev := l.failure(g, id, err)
+	ev := l.failure(g, w.slot, err)
 	phases := w.phases
 	ev.PhasesMS = &phases
 	ev.TotalMS = ms(l.fx.Now().Sub(w.since))
-	known := l.knownBuild(g, id, ev)
-	for _, h := range l.members(g) {
-		s := h.slot(id)
-		s.settled, s.failure = w.plan.Key, &ev
+	known := l.knownBuild(g, w.slot, ev)
+	for _, h := range l.taking(g, w) {
+		s := h.slot(w.slot)
+		s.settled, s.failure = w.settles(), &ev
 	}
 	switch {
 	case known:
@@ -159,6 +145,11 @@ func (l *Loop) buildFailed(g *group, w *want, err error) {
 	default:
 		l.fail(ev)
 	}
+}
+
+// taking lists the hosts that what is wanted is for.
+func (l *Loop) taking(g *group, w *want) []*host {
+	return slices.DeleteFunc(l.members(g), func(h *host) bool { return !h.takes(w) })
 }
 
 // knownBuild reports whether hosts with another binary have failed in the same
@@ -176,12 +167,15 @@ func (l *Loop) knownBuild(g *group, plugin string, ev control.Event) bool {
 }
 
 func (l *Loop) load(h *host, w *want) {
-	id, key := w.id(), w.plan.Key
-	s := h.slot(id)
+	slot, key := w.slot, w.settles()
+	s := h.slot(slot)
 	s.loading = true
 	target, plan, artifact, phases, since := h.Host, w.plan, w.artifact, w.phases, w.since
-	instead := h.decision.Instead[id]
-	notes := h.notes(w)
+	var instead *choose.RefusedError
+	if w.patch == nil {
+		instead = h.decision.Instead[slot]
+	}
+	before, notes := s.base(), h.notes(w)
 	l.async(func() func() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.opt.LoadTimeout)
 		defer cancel()
@@ -196,9 +190,14 @@ func (l *Loop) load(h *host, w *want) {
 			s.settled, s.failure = key, nil
 			delete(l.deaths, deathID(h, w))
 			if ev.Event == control.KindLoaded || ev.Event == control.KindUnchanged {
-				s.live, s.generation = key, ev.Generation
-				l.loaded = id
-				h.patched = h.patched || w.patch != nil
+				base := choose.Base{Generation: ev.Generation, Key: plan.Key}
+				if w.base != "" {
+					base = before
+				}
+				s.became(plan.Key, ev.Generation, base)
+				l.loaded = slot
+				h.patched = h.patched || slot == ownCode
+				l.overtaken(h, slot, before)
 			}
 			ev = loadedEvent(target, plan, artifact, ev, phases, total)
 			l.emit(explained(ev, instead, notes))
@@ -208,7 +207,7 @@ func (l *Loop) load(h *host, w *want) {
 
 // loadFailed settles a load that the host did not carry out.
 func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
-	name, key := w.plan.Plugin.Name, w.plan.Key
+	name := w.plan.Plugin.Name
 	if r := choose.FromError(name, err); r != nil && w.patch != nil {
 		l.patchRefused(h, w, r)
 		return
@@ -230,11 +229,11 @@ func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
 	}
 	phases := w.phases
 	ev := loadFailure(h.Host, name, s.generation, err)
-	ev.Key, ev.Digest, ev.Artifact = key, w.artifact.Digest, w.artifact.Path
+	ev.Key, ev.Digest, ev.Artifact = w.plan.Key, w.artifact.Digest, w.artifact.Path
 	ev.Link, ev.LinkReason = w.plan.Link, w.plan.Reason
 	ev.PhasesMS, ev.TotalMS = &phases, total
 	if !lethal {
-		s.settled, s.failure = key, &ev
+		s.settled, s.failure = w.settles(), &ev
 	}
 	if ev.Event == control.KindRestart {
 		l.needRestart(ev, l.edits)

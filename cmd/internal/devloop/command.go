@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/watch"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -132,7 +133,9 @@ func (l *Loop) rollbackTo(h *host, plugin string, to *int, reason string, since 
 				ev.Reason = reason
 			}
 			ev.TotalMS = total
-			s.live, s.generation = ev.Key, ev.Generation
+			before := s.base()
+			s.became(ev.Key, ev.Generation, choose.Base{Generation: ev.Generation, Key: ev.Key})
+			l.overtaken(h, plugin, before)
 			l.emit(ev)
 		}
 	})

@@ -18,14 +18,16 @@
 // runs (see [Loop.async]). At most one snapshot and one build run at a time.
 //
 // The host's own code is treated like one more plugin, whose versions are patches
-// and whose built-in is what the binary holds. Package choose decides, anew with
+// and whose built-in is what the binary holds. Of a plugin that was loaded, patches
+// of the generations that hosts run are wanted beside the next one. Package choose decides, anew with
 // each snapshot and for each host, which of the sources reach it as a patch and
 // which as a swap.
 //
 // The files: hosts.go follows the hosts, files.go what is watched, plan.go turns
-// snapshots into what is wanted, own.go does so for the host's own code, build.go builds and loads it,
-// verdict.go puts outcomes into events, run.go owns the host's process under hotgo
-// run, command.go obeys keys.
+// snapshots into what is wanted, own.go does so for the host's own code and
+// generation.go for loaded generations, build.go builds and loads it, verdict.go
+// puts outcomes into events, run.go owns the host's process under hotgo run,
+// command.go obeys keys.
 package devloop
 
 import (
@@ -63,6 +65,9 @@ type Effects struct {
 	// PlanPatch compares a host's own code with the sources; plugins are those of
 	// the snapshot before it. It is not called where only swaps are allowed.
 	PlanPatch func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.PatchPlan, error)
+	// PlanGenerationPatch does so for a loaded generation of a plugin, which has the
+	// key.
+	PlanGenerationPatch func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin, key string) (*builder.PatchPlan, error)
 	// BuildPatch carries out the plan of a patch.
 	BuildPatch func(ctx context.Context, plan *builder.PatchPlan) (*builder.Artifact, error)
 	// Load gives an artifact to a host. The event is the host's answer.
@@ -146,6 +151,7 @@ type Loop struct {
 	groups  map[string]*group // by binary
 	order   []string          // keys of groups, in the order they were first seen
 	polling bool
+	polled  []func() // what waits for the next look for hosts
 	poll    *time.Timer
 	pulse   *time.Timer // of the heartbeat
 	waits   string      // what the heartbeat says; "" is nothing

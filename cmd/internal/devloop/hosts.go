@@ -29,16 +29,17 @@ type host struct {
 
 	decision choose.Decision // how the sources reach it, as of the last snapshot
 	patched  bool            // its own code, by this loop
-	refused  string          // key of a patch that it did not take
-	refusal  *choose.RefusedError
 }
 
 // slot is one plugin in one host.
 type slot struct {
 	live       string // key of the live generation; "" is the built-in
 	generation int
-	settled    string         // the wanted key that came to an end here, well or badly
-	failure    *control.Event // how, where badly
+	bases      map[int]choose.Base // of its generations: what each is, or is a patch of
+	settled    string              // the wanted version that came to an end here, well or badly
+	failure    *control.Event      // how, where badly
+	refused    string              // key of a patch that it did not take
+	refusal    *choose.RefusedError
 	loading    bool
 	builtin    bool // the host has its own implementation of everything it binds
 }
@@ -105,29 +106,33 @@ func (h *host) holds(plugin string) bool {
 func (h *host) update(now Host) {
 	h.Host = now
 	for _, p := range now.Plugins {
-		s := h.slot(slotOf(p))
-		if s.loading {
-			continue
-		}
-		s.live, s.generation, s.builtin = "", p.Live, hasBuiltin(p)
-		for _, g := range p.Generations {
-			if g.Generation == p.Live {
-				s.live = g.Key
-			}
+		if s := h.slot(slotOf(p)); !s.loading {
+			s.update(p)
 		}
 	}
 }
 
-func (l *Loop) pollHosts() {
+// pollHosts looks for hosts, unless somebody does, and then calls each of then.
+func (l *Loop) pollHosts(then ...func()) {
+	l.polled = append(l.polled, then...)
 	if l.polling {
 		return
 	}
 	l.polling = true
+	after := l.polled
+	l.polled = nil
 	l.async(func() func() {
 		found, err := l.fx.Hosts(l.ctx)
 		return func() {
 			l.polling = false
 			l.found(found, err)
+			for _, f := range after {
+				f()
+			}
+			if len(l.polled) > 0 {
+				l.pollHosts()
+				return
+			}
 			l.poll.Reset(l.pace())
 		}
 	})

@@ -25,14 +25,6 @@ func slotOf(p control.Plugin) string {
 	return p.Name
 }
 
-// id names what is wanted: a plugin, or ownCode.
-func (w *want) id() string {
-	if w.patch != nil {
-		return ownCode
-	}
-	return w.plan.Plugin.Name
-}
-
 // nameOf gives the name by which the host knows a slot.
 func (h *host) nameOf(slot string) string {
 	if slot == ownCode {
@@ -51,25 +43,34 @@ func (l *Loop) ownName(g *group) string {
 
 // takes reports whether what is wanted is for this host.
 func (h *host) takes(w *want) bool {
-	if w.patch != nil {
+	switch way := h.decision.Plugins[w.slot]; {
+	case w.slot == ownCode:
 		return h.decision.Own == choose.ByPatch
+	case w.base != "":
+		return way == choose.InPlace && h.slot(w.slot).base().Key == w.base && h.slot(w.slot).refused != w.plan.Key
+	default:
+		return h.holds(w.slot) && way == choose.BySwap
 	}
-	return h.holds(w.plan.Plugin.Name) && h.decision.Plugins[w.plan.Plugin.Name] == choose.BySwap
 }
 
-// standing is what a choice depends on in this host. key is that of the patch in
-// question.
-func (h *host) standing(key string) choose.Host {
+// standing is what a choice depends on in this host. pg has the patches in question;
+// nil where there are none yet.
+func (h *host) standing(pg *planGroup) choose.Host {
 	st := choose.HostOf(h.Status)
 	for name, s := range h.slots { // they know of loads that the status is too old for
 		if name != ownCode {
-			st.Live[name], st.Keys[name] = s.generation, s.live
+			st.Live[name], st.Keys[name], st.Bases[name] = s.generation, s.live, s.base()
 		}
 	}
-	st.Patch, st.Ours = h.slot(ownCode).generation, h.patched
-	if key != "" && key == h.refused {
-		st.Refusal = h.refusal
+	own := h.slot(ownCode)
+	st.Patch, st.Ours = own.generation, h.patched
+	if pg == nil {
+		return st
 	}
+	if key := pg.patchKey(); key != "" && key == own.refused {
+		st.Refusal = own.refusal
+	}
+	st.Refusals = h.refusedPatches(pg)
 	return st
 }
 
@@ -119,9 +120,7 @@ func (l *Loop) ownWant(g *group, pg *planGroup, req planRequest) *want {
 		return nil
 	}
 	p := pg.patch
-	w := &want{patch: p, artifact: p.Cached, plan: &builder.Plan{
-		Plugin: builder.Plugin{Name: p.Name}, Host: p.Host, Key: p.Key, Link: "thin", Cached: p.Cached,
-	}}
+	w := &want{slot: ownCode, patch: p, artifact: p.Cached, plan: commonPlan(p)}
 	w.phases.Compile = ms(p.Compile)
 	w.phases.Plan = max(0, ms(pg.elapsed-p.Compile))
 	g.want[ownCode] = w.after(old, req)
@@ -221,17 +220,22 @@ func (l *Loop) ownTouched(g *group, req planRequest) bool {
 // patchRefused takes note of a patch that a host did not take, and looks again:
 // what was to be patched may be swapped.
 func (l *Loop) patchRefused(h *host, w *want, r *choose.RefusedError) {
-	h.refused, h.refusal = w.plan.Key, r
-	h.slot(ownCode).settled = w.plan.Key
-	l.look = true
+	s := h.slot(w.slot)
+	s.refused, s.refusal = w.plan.Key, r
 	if l.since.IsZero() {
 		l.since = w.since
 	}
+	if w.slot == ownCode {
+		s.settled, l.look = w.plan.Key, true
+		return
+	}
+	// Perhaps somebody else has loaded something: then it is a patch of that.
+	l.pollHosts(func() { l.look = true })
 }
 
 // notes gives what is to be said of a load that the host does not know.
 func (h *host) notes(w *want) []control.Finding {
-	if w.patch == nil {
+	if w.slot != ownCode {
 		return nil
 	}
 	return findings(h.decision.Notes)

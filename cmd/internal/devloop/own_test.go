@@ -93,7 +93,7 @@ func (w *world) buildPatch(_ context.Context, p *builder.PatchPlan) (*builder.Ar
 	defer w.mu.Unlock()
 	w.builds = append(w.builds, p.Key+" for "+p.Host.Binary)
 	a := &builder.Artifact{Path: "/store/" + p.Key + ".so", Digest: "sha256:" + p.Key, Bytes: 7, Compile: p.Compile, Link: 30 * time.Millisecond}
-	a.Manifest.Plugin, a.Manifest.Key, a.Manifest.Link = unit, p.Key, "thin"
+	a.Manifest.Plugin, a.Manifest.Key, a.Manifest.Link = p.Name, p.Key, "thin"
 	return a, nil
 }
 
@@ -111,15 +111,13 @@ func (w *world) loadPatch(h Host, a *builder.Artifact) (control.Event, error) {
 }
 
 func (w *world) restore(h Host, plugin string, to int) (control.Event, error) {
-	for i := range w.hosts {
-		for j := range w.hosts[i].Plugins {
-			if w.hosts[i].PID == h.PID && w.hosts[i].Plugins[j].Name == plugin {
-				w.hosts[i].Plugins = slices.Clone(w.hosts[i].Plugins)
-				w.hosts[i].Plugins[j].Live = to
-			}
-		}
+	p := w.pluginOf(h.PID, plugin)
+	p.Live = to
+	ev := control.Event{Event: control.KindRolledBack, Verdict: control.Patched, Generation: to}
+	if to > 0 {
+		ev.Key = p.Generations[to-1].Key
 	}
-	return control.Event{Event: control.KindRolledBack, Verdict: control.Patched, Generation: to}, nil
+	return ev, nil
 }
 
 var layout = builder.Finding{Code: "HG0001", Symbol: "cart.Cart", Text: "cart.Cart: its fields changed", Refuse: true}
@@ -213,10 +211,10 @@ func TestRefusedPatchOfAPluginBecomesASwap(t *testing.T) {
 		plans := w.own.plans
 		w.edit("pricing", "p2")
 		if ev := w.only(control.KindLoaded); ev.Code != "" || ev.Reason != "" || ev.Generation != 2 {
-			t.Errorf("a plugin that is swapped anyway has a reason: %+v", ev)
+			t.Errorf("the patch of what was loaded has a reason: %+v", ev)
 		}
 		if w.own.plans != plans {
-			t.Error("a plugin that is swapped anyway costs the plan of a patch")
+			t.Error("a plugin that was loaded costs the plan of a patch of the host")
 		}
 		w.none(control.KindRestart)
 		w.stop()
@@ -238,7 +236,7 @@ func TestRefusedPatchOfTheHostNeedsARestart(t *testing.T) {
 		w.none(control.KindRestart)
 		w.edit("pricing", "p2")
 		w.none(control.KindRestart)
-		w.wantLive(1, "pricing", "p2")
+		w.wantLive(1, "pricing", "patch of p1 to p2")
 		w.editHost("k1", builder.MustRestart, layout)
 		w.only(control.KindRestart)
 		w.stop()
@@ -360,7 +358,7 @@ func TestProcessesOfOneBinaryGoTheirOwnWays(t *testing.T) {
 		w.edit("pricing", "p1")
 		w.wantLive(1, unit, "+p1")
 		w.wantLive(1, "pricing", "")
-		w.wantLive(2, "pricing", "p1")
+		w.wantLive(2, "pricing", "patch of p0 to p1")
 		w.wantLive(2, unit, "")
 		w.stop()
 	})

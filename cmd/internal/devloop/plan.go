@@ -2,7 +2,6 @@ package devloop
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -18,21 +17,11 @@ type group struct {
 	host    builder.Host
 	names   []string // that plugins was found for
 	plugins []builder.Plugin
-	want    map[string]*want          // by plugin, or ownCode
+	want    map[string]*want          // by wantID
 	errs    map[string]*control.Event // by plugin, or ownCode: why it has no plan; "" for the group as a whole
 	changes map[string]bool           // changes in the host that the user knows of
 	dirs    []string                  // what its snapshot read, sorted
 	files   []string
-}
-
-// want is the version of a plugin that the sources ask for, or that of the host's
-// own code.
-type want struct {
-	plan     *builder.Plan
-	patch    *builder.PatchPlan // of the host's own code; plan then says what they have in common
-	since    time.Time          // the last file event of the edit
-	phases   control.Phases
-	artifact *builder.Artifact // once built
 }
 
 func newGroup(h builder.Host) *group {
@@ -67,11 +56,15 @@ type planGroup struct {
 	patchErr error
 	err      error
 	elapsed  time.Duration
+
+	generations map[choose.Loaded]choose.GenerationPatch
 }
 
 // sources is what was found, as far as choices depend on it.
 func (pg *planGroup) sources() choose.Sources {
-	return choose.Sources{Mode: pg.mode, Plugins: pg.held, Snapshot: pg.snapshot, Patch: pg.patch, PatchErr: pg.patchErr}
+	return choose.Sources{
+		Mode: pg.mode, Plugins: pg.held, Snapshot: pg.snapshot, Patch: pg.patch, PatchErr: pg.patchErr, Generations: pg.generations,
+	}
 }
 
 // startPlan looks at the sources when something asked for it.
@@ -95,7 +88,7 @@ func (l *Loop) startPlan() {
 			pg.mode = choose.Swap // what serves is what was asked for, whatever it was before
 		}
 		for _, h := range members {
-			pg.hosts = append(pg.hosts, h.standing(""))
+			pg.hosts = append(pg.hosts, h.standing(nil))
 		}
 		if !l.refind && slices.Equal(names, g.names) {
 			pg.plugins = g.plugins
@@ -133,8 +126,15 @@ func (l *Loop) plan(ctx context.Context, pg *planGroup, fresh string) {
 		return !slices.Contains(pg.names, p.Name)
 	})
 	pg.snapshot, pg.err = l.fx.Snapshot(ctx, pg.host, pg.held, fresh)
-	if pg.err == nil && choose.NeedsPatch(pg.sources(), pg.hosts) {
-		pg.patch, pg.patchErr = l.fx.PlanPatch(ctx, pg.host, pg.held)
+	if pg.err == nil {
+		src := pg.sources()
+		if choose.NeedsPatch(src, pg.hosts) {
+			pg.patch, pg.patchErr = l.fx.PlanPatch(ctx, pg.host, pg.held)
+		}
+		src.PlanGenerations(pg.hosts, func(p builder.Plugin, key string) (*builder.PatchPlan, error) {
+			return l.fx.PlanGenerationPatch(ctx, pg.host, p, pg.held, key)
+		})
+		pg.snapshot, pg.generations = src.Snapshot, src.Generations
 	}
 	pg.elapsed = l.fx.Now().Sub(start)
 }
@@ -149,7 +149,7 @@ func (l *Loop) planned(req planRequest) {
 	answered := false
 	for i := range req.groups {
 		pg := &req.groups[i]
-		if _, ok := errors.AsType[*builder.ChangedError](errors.Join(pg.err, pg.patchErr)); ok {
+		if pg.sourcesChanged() {
 			l.lookAgain(req)
 			continue
 		}
@@ -187,9 +187,9 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 	snap := pg.snapshot
 	g.dirs, g.files = union(snap.WatchDirs, nil), union(snap.WatchFiles, nil)
 
-	for _, h := range l.members(g) {
-		h.looked = true
-		h.decision = choose.Decide(pg.sources(), h.standing(pg.patchKey()))
+	if !l.decide(g, pg) {
+		l.lookAgain(req)
+		return true
 	}
 	planned := map[string]bool{}
 	for _, plan := range snap.Plans {
@@ -202,6 +202,9 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 		if l.wanted(g, plan, pg, req) {
 			answered = true
 		}
+		if l.patchesOf(g, plan, pg, req) {
+			answered = true
+		}
 	}
 	reported := l.wantedOwn(g, pg, req, stale)
 	planned[ownCode] = g.want[ownCode] != nil
@@ -209,21 +212,21 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 	for _, name := range slices.Sorted(maps.Keys(snap.Errors)) {
 		planned[name] = true
 		if l.sameNews(g, pg, name, req, reported) {
-			delete(g.want, name)
+			g.drop(name, false)
 			continue
 		}
 		if !stale && l.planFailed(g, name, snap.Errors[name], req) {
 			answered = true
 		}
 	}
-	for name := range g.want {
-		if !planned[name] {
-			delete(g.want, name) // the package is gone, or no host holds it any more
+	for id, w := range g.want {
+		if !planned[w.slot] {
+			delete(g.want, id) // the package is gone, or no host holds it any more
 		}
 	}
 	l.noteUnbound(pg)
 	if b := l.building; b != nil && b.group == g {
-		if w := g.want[b.id]; w == nil || w.plan.Key != b.key {
+		if w := g.want[wantID(b.slot, b.base)]; w == nil || w.plan.Key != b.key {
 			b.cancel() // nobody wants it any more
 		}
 	}
@@ -239,7 +242,7 @@ func (l *Loop) wanted(g *group, plan *builder.Plan, pg *planGroup, req planReque
 		// An embedded file: only the key says that it matters.
 		l.emitDetected(req.batch.Files, func(f string) bool { return within(f, plan.Plugin.Dir) })
 	}
-	w := &want{plan: plan, artifact: plan.Cached}
+	w := &want{slot: name, plan: plan, artifact: plan.Cached}
 	w.phases.Plan = ms(pg.elapsed)
 	g.want[name] = w.after(old, req)
 
@@ -253,28 +256,11 @@ func (l *Loop) wanted(g *group, plan *builder.Plan, pg *planGroup, req planReque
 	return answered
 }
 
-// after starts the clock of what is wanted: that of the edit that made it.
-func (w *want) after(old *want, req planRequest) *want {
-	if w.since = req.since; w.since.IsZero() {
-		w.since = req.start
-	} else {
-		w.phases.Detect = ms(req.start.Sub(w.since))
-	}
-	if old != nil && old.plan.Key == w.plan.Key {
-		// The same version: the clock of the edit that made it keeps running.
-		w.since, w.phases = old.since, old.phases
-		if old.artifact != nil {
-			w.artifact = old.artifact
-		}
-	}
-	return w
-}
-
 // settle says what comes of a wanted version in one host that does not need, or
 // get, it any more. It reports whether the user hears about the edit, now or when
 // it is loaded.
 func (l *Loop) settle(h *host, w *want, touched bool, req planRequest) (answered bool) {
-	s, key := h.slot(w.id()), w.plan.Key
+	s, key := h.slot(w.slot), w.settles()
 	switch {
 	case s.loading || s.settled != key && !s.runs(w.plan):
 		return true // the load will tell
@@ -299,11 +285,11 @@ func (l *Loop) settle(h *host, w *want, touched bool, req planRequest) (answered
 // planFailed reports that a plugin (or with "", all of them) has no plan. The
 // same message is not repeated for edits elsewhere.
 func (l *Loop) planFailed(g *group, plugin string, err error, req planRequest) (answered bool) {
-	delete(g.want, plugin)
+	g.drop(plugin, false)
 	if plugin == "" {
 		clear(g.want)
 	}
-	if b := l.building; b != nil && b.group == g && (plugin == "" || b.id == plugin) {
+	if b := l.building; b != nil && b.group == g && (plugin == "" || b.slot == plugin) {
 		b.cancel()
 	}
 	ev := l.failure(g, plugin, err)

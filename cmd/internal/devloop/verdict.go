@@ -121,7 +121,7 @@ func unchangedEvent(h *host, w *want, total float64) control.Event {
 	return control.Event{
 		Event: control.KindUnchanged, Verdict: control.Unchanged,
 		Host: h.Name, PID: h.PID, Plugin: w.plan.Plugin.Name,
-		Generation: h.slot(w.id()).generation, Key: w.plan.Key, TotalMS: total,
+		Generation: h.slot(w.slot).generation, Key: w.plan.Key, TotalMS: total,
 	}
 }
 

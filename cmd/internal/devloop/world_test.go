@@ -33,7 +33,9 @@ type world struct {
 	badKeys map[string]error         // key -> why it does not build
 	unfit   map[string]bool          // thin key -> its build has shown that it must be linked in full
 	snapped func()                   // runs at the end of a snapshot
+	held    chan struct{}            // nil, or loads wait for it
 	own     *ownSources              // nil: nothing is patched
+	loaded  loadedSources            // of plugins that were loaded
 
 	running   int
 	peak      int
@@ -114,7 +116,7 @@ func (w *world) start(opt Options) {
 		Ask: func(control.Event) { w.asked++ },
 	}
 	if w.own != nil {
-		fx.PlanPatch, fx.BuildPatch = w.planPatch, w.buildPatch
+		fx.PlanPatch, fx.PlanGenerationPatch, fx.BuildPatch = w.planPatch, w.planLoaded, w.buildPatch
 		opt.Mode = choose.Auto
 	}
 	if w.owned {
@@ -265,13 +267,22 @@ const unfitReason = "it needs 120 packages that the host lacks or has in part"
 
 func (w *world) load(_ context.Context, h Host, a *builder.Artifact) (control.Event, error) {
 	w.mu.Lock()
+	held := w.held
+	w.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.loads = append(w.loads, fmt.Sprintf("%s into %d", a.Manifest.Key, h.PID))
 	if err := w.loadErr[h.Name]; err != nil {
 		return control.Event{}, err
 	}
-	if w.own != nil && a.Manifest.Plugin == unit {
+	switch {
+	case w.own != nil && a.Manifest.Plugin == unit:
 		return w.loadPatch(h, a)
+	case strings.HasPrefix(a.Manifest.Key, "patch of "):
+		return w.loadInPlace(h, a)
 	}
 	gen := w.put(h.PID, a.Manifest.Plugin, a.Manifest.Key)
 	return control.Event{

@@ -190,6 +190,15 @@ func TestDiffText(t *testing.T) {
 				Next:     "restart the host with the new code: hotgo run ./cmd/server",
 			},
 			{Binary: dir() + "/server", Verdict: control.Unchanged},
+			{Host: "shop", PID: 815, Verdict: control.Patched, Pending: true, Plugins: []PluginDiff{
+				{
+					Plugin: "pricing", Verdict: control.Patched, Generation: 2, Base: 2, Key: key7, Pending: true,
+					Functions: []FunctionDiff{{Name: "pricing.Price", Change: "changed"}, {Name: "pricing.round", Change: "added"}},
+					Findings:  []FindingDiff{{Finding: control.Finding{Code: "HG0060", Text: "rules.Rate is inlined"}}},
+				},
+				{Plugin: "greet", Verdict: control.Patched, Generation: 4, Base: 3, Key: key8, Functions: []FunctionDiff{{Name: "greet.Hello", Change: "changed"}}},
+				{Plugin: "tax", Verdict: control.Patched, Generation: 6, Base: 5, Key: key8, Pending: true, Reason: "back to the code of generation 5"},
+			}},
 			{Host: "shop", PID: 814, Verdict: control.Patched, Pending: true, Reason: "back to what the host was built from"},
 		}, plain())
 	}))

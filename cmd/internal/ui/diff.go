@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -46,12 +47,17 @@ type FindingDiff struct {
 	Refused bool `json:"refused"` // no patch can do it
 }
 
-// PluginDiff is a plugin that a swap would replace, or that nothing can.
+// PluginDiff is a plugin of which a generation would be patched, that a swap would
+// replace, or that nothing can.
 type PluginDiff struct {
 	Plugin     string          `json:"plugin"`
 	Verdict    control.Verdict `json:"verdict"`
 	Generation int             `json:"generation,omitempty"` // that serves
-	Key        string          `json:"key,omitempty"`
+	Base       int             `json:"base,omitempty"`       // that is patched
+	Key        string          `json:"key,omitempty"`        // that would serve
+	Pending    bool            `json:"pending"`              // the host does not run it yet
+	Functions  []FunctionDiff  `json:"functions,omitempty"`  // that differ from the base's
+	Findings   []FindingDiff   `json:"findings,omitempty"`
 	Code       string          `json:"code,omitempty"`
 	Reason     string          `json:"reason,omitempty"`
 }
@@ -64,6 +70,8 @@ type PluginDiff struct {
 //	  added    cart.round
 //	  HG0031   main.rate keeps its value; the new initialiser applies when the program starts again
 //	  swapped  pricing             v3 -> 3fa91c
+//	  patched  greet               v2  1 func  (live already)
+//	  changed  greet.Hello
 //
 //	other (pid 813)  RESTART REQUIRED
 //	  HG0001   cart.Cart: its fields changed (+Note), and the program has values of the old layout
@@ -86,32 +94,20 @@ func (s Style) hostDiff(h HostDiff) []string {
 		head = s.path(Clean(h.Binary))
 	}
 	head += "  " + s.paint(look, word)
-	changed := 0
-	var rows [][]string
-	for _, f := range h.Functions {
-		if f.Change == "changed" {
-			changed++
-		}
-		rows = append(rows, []string{"", pad(Clean(f.Change), wordWidth-1), Clean(f.Name), Clean(f.Reason)})
-	}
+	rows, changed := functionRows(h.Functions)
 	if changed > 0 && h.Verdict == control.Patched {
 		head += "  " + plural(changed, "func")
 	}
 	if h.Verdict == control.Patched && !h.Pending {
 		head += "  (live already)"
 	}
+	findings := h.Findings
 	for _, p := range h.Plugins {
-		text := version(p.Generation, "")
-		if p.Verdict == control.Swapped && p.Key != "" {
-			text += " -> " + short(Clean(p.Key))
-		}
-		if p.Reason != "" {
-			text += "  " + Clean(strings.TrimSpace(p.Code+" "+p.Reason))
-		}
-		rows = append(rows, []string{"", pad(Clean(string(p.Verdict)), wordWidth-1), Clean(p.Plugin), text})
+		rows = append(rows, pluginRows(p)...)
+		findings = append(slices.Clip(findings), p.Findings...)
 	}
 	lines := append([]string{head}, columns(rows, 2)...)
-	for _, f := range h.Findings {
+	for _, f := range findings {
 		lines = append(lines, "  "+pad(Clean(f.Code), wordWidth+1)+Clean(f.Text))
 	}
 	if h.Reason != "" {
@@ -124,6 +120,36 @@ func (s Style) hostDiff(h HostDiff) []string {
 		lines = append(lines, "  "+s.paint(strong, "next:")+" "+Clean(h.Next))
 	}
 	return lines
+}
+
+// functionRows gives a row for each function, and how many of them a patch replaces.
+func functionRows(all []FunctionDiff) (rows [][]string, changed int) {
+	for _, f := range all {
+		if f.Change == "changed" {
+			changed++
+		}
+		rows = append(rows, []string{"", pad(Clean(f.Change), wordWidth-1), Clean(f.Name), Clean(f.Reason)})
+	}
+	return rows, changed
+}
+
+// pluginRows gives a plugin's row, and those of its functions.
+func pluginRows(p PluginDiff) [][]string {
+	functions, changed := functionRows(p.Functions)
+	text := version(p.Generation, "")
+	if p.Verdict == control.Swapped && p.Key != "" {
+		text += " -> " + short(Clean(p.Key))
+	}
+	if changed > 0 {
+		text += "  " + plural(changed, "func")
+	}
+	if p.Verdict == control.Patched && !p.Pending {
+		text += "  (live already)"
+	}
+	if p.Reason != "" {
+		text += "  " + Clean(strings.TrimSpace(p.Code+" "+p.Reason))
+	}
+	return append([][]string{{"", pad(Clean(string(p.Verdict)), wordWidth-1), Clean(p.Plugin), text}}, functions...)
 }
 
 // kindOf gives the event that a verdict comes with.
