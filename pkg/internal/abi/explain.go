@@ -29,7 +29,7 @@ type rankedMismatch struct {
 func (c *comparison) explainPackage(pkg string, hash Hash, first definer) rankedMismatch {
 	m := Mismatch{
 		Kind: MismatchPackage, What: pkg, Host: first.hash.String() + first.from(), Artifact: hash.String(),
-		Rule: "HG0091", Limit: limitRuntime,
+		Rule: "HG0091", Limit: limitRuntime, Way: "build it for this host: the builder follows the host's flags and versions",
 	}
 	host, inHost := first.fp.moduleOf(pkg)
 	artifact, inArtifact := c.artifact.moduleOf(pkg)
@@ -37,20 +37,33 @@ func (c *comparison) explainPackage(pkg string, hash Hash, first definer) ranked
 	switch {
 	case !inHost && !inArtifact && isStd(pkg):
 		rank = rankStd
-		m.Hint = "the standard library differs: the two were built with different flags or in different environments"
-	case inHost && inArtifact && host.String() != artifact.String():
-		rank = rankModule
-		m.Hint = moduleHint(host)
-	case inHost != inArtifact:
-		m.Hint = "only one of the two knows the module it is from"
-	case inHost && host.Version == "(devel)":
+		m.Cause = "the standard library differs: the two were built with different flags or in different environments"
+	case inHost && inArtifact && first.fp.fromSource(host) && c.artifact.fromSource(artifact):
 		rank = rankOwn
 		m.Rule = "HG0090"
-		m.Hint = "its source changed since the host was built"
+		m.Cause, m.Way = "its source changed since the host was built"+revisions(first.fp, c.artifact), newHost
+	case inHost && inArtifact && host.String() != artifact.String():
+		rank = rankModule
+		m.Cause, m.Way = moduleAdvice(first.fp, host)
+	case inHost != inArtifact:
+		m.Cause = "only one of the two knows the module it is from"
 	default:
-		m.Hint = "the same version, built differently: with other flags, or from changed files"
+		m.Cause = "the same version, built differently: with other flags, or from changed files"
 	}
 	return rankedMismatch{m, rank}
+}
+
+// newHost is the way out where no artifact can bring a change.
+const newHost = "restart the host with a new build (hotgo run does it)"
+
+// revisions names the commits of both builds, where they are known and differ.
+func revisions(host, artifact *Fingerprint) string {
+	const short = 12
+	h, a := host.Settings["vcs.revision"], artifact.Settings["vcs.revision"]
+	if h == a || len(h) < short || len(a) < short {
+		return ""
+	}
+	return " (host at " + h[:short] + ", artifact at " + a[:short] + ")"
 }
 
 // from names the artifact that a definer stands for; the host goes without.
@@ -61,14 +74,21 @@ func (d definer) from() string {
 	return " (from " + d.by + ")"
 }
 
-// moduleHint says what to do about a module in two versions.
-func moduleHint(host Module) string {
-	if host.Version == "(devel)" {
+// moduleAdvice says why a module in two versions is a problem, and what to do.
+func moduleAdvice(fp *Fingerprint, host Module) (cause, way string) {
+	if fp.fromSource(host) {
 		// The compiler labels files by module and version then, and labels are
 		// part of the hash: equal sources do not help.
-		return "the host was built from the sources of this module: build the plugin in that module or workspace"
+		return "the host was built from the sources of this module, and for the artifact it is a dependency: require and replace both label files differently",
+			"build it in that module, or in a workspace that has it (go work use)"
 	}
-	return "build the plugin with the version that the host has"
+	return "a process has one copy of a package, in the version that came first", "build it with the version that the host has"
+}
+
+// fromSource reports whether a module was built from its source tree: the main
+// module, which newer releases give a version of its own, or one of a workspace.
+func (f *Fingerprint) fromSource(m Module) bool {
+	return m.Replace == nil && (m.Path == f.Main.Path || m.Version == "" || m.Version == "(devel)")
 }
 
 // differingModules adds the modules of the given packages that have two
@@ -90,9 +110,10 @@ func (c *comparison) differingModules(packages map[string]bool) {
 			continue
 		}
 		seen[id] = true
+		cause, way := moduleAdvice(first.fp, host)
 		c.add(Mismatch{
 			Kind: MismatchModule, What: host.Path, Host: host.String() + first.from(), Artifact: artifact.String(),
-			Rule: "HG0091", Limit: limitRuntime, Hint: moduleHint(host),
+			Rule: "HG0091", Limit: limitRuntime, Cause: cause, Way: way,
 		})
 	}
 }
@@ -173,9 +194,9 @@ func (c *comparison) flag(key string) {
 	if host == artifact {
 		return
 	}
+	cause, way := flagAdvice(key, host)
 	c.add(Mismatch{
-		Kind: MismatchFlag, What: key, Host: host, Artifact: artifact,
-		Rule: "HG0091", Limit: limitRuntime, Hint: "build both with the same " + key,
+		Kind: MismatchFlag, What: key, Host: host, Artifact: artifact, Rule: "HG0091", Limit: limitRuntime, Cause: cause, Way: way,
 	})
 }
 

@@ -1,0 +1,158 @@
+package abi
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// This file has the words for what the hashes and settings show: host and
+// command line say the same of the same mismatch.
+
+// flagAdvice says why a build setting counts, and how the host has it.
+func flagAdvice(key, host string) (cause, way string) {
+	way = "build it with " + key + "=" + host
+	switch {
+	case slices.Contains(hardFlags, key):
+		return "the sanitizer's runtime has to be in all of a process or in none of it", way
+	case key == "-trimpath":
+		return "the names of source files are part of what the runtime compares, and -trimpath changes them all", way
+	case key == "-tags":
+		return "build tags choose the files of packages that both have", tagged(way, host)
+	case key == "-pgo":
+		return "a profile decides what the compiler inlines; go build takes default.pgo of the main package by itself", tagged(way, cmp.Or(host, "off"))
+	case key == "-gcflags" || key == "-asmflags" || key == "-compiler":
+		return "what the compiler makes of packages that both have depends on it", tagged(way, host)
+	case key == "-cover":
+		return "coverage counters are compiled into packages that both have", way
+	case key == "CGO_ENABLED":
+		return "packages that both have are built from other files without cgo", way
+	case strings.HasPrefix(key, "CGO_"):
+		return "the C compiler's flags are part of packages that use cgo", tagged(way, host)
+	case key == "GOEXPERIMENT" || key == "GOFIPS140":
+		return "it changes the standard library", tagged(way, host)
+	}
+	return "it may change packages that both have", tagged(way, host)
+}
+
+// tagged gives way where the host has a value, else the advice to have none.
+func tagged(way, host string) string {
+	if host != "" {
+		return way
+	}
+	return "build it without it, as the host was"
+}
+
+// Unloadable is the mismatch for a file that cannot be read as what it should
+// be, nil for an err that says nothing about the file's content.
+func Unloadable(err *Error) *Mismatch {
+	m := &Mismatch{
+		Kind: MismatchFile, What: "file", Host: Plugin.String(), Artifact: strings.TrimSpace(string(err.Reason) + ": " + err.Detail), Limit: limitRuntime,
+		Way: "build it again, with go build -buildmode=plugin or hotgo build",
+	}
+	if err.Detail == "" {
+		m.Artifact = string(err.Reason)
+	}
+	switch err.Reason {
+	case Unreadable:
+		return nil
+	case Truncated:
+		m.Cause, m.Limit = "a process that maps it ends with SIGBUS at the first page that is missing", limitLoader
+		m.Way = "copy it again, whole, or build it again"
+	case NotELF, NotGo, NotPlugin:
+		m.Cause = "the runtime ends a process that opens what is no Go plugin"
+	case Malformed, TooLarge:
+		m.Cause = "the file is damaged, or made to look like a plugin"
+	}
+	return m
+}
+
+// Damaged is the mismatch for a file whose bytes are not those that were written
+// with its manifest.
+func Damaged(err error) Mismatch {
+	return Mismatch{
+		Kind: MismatchFile, What: "file", Host: "an artifact that is whole", Artifact: err.Error(), Limit: "hotgo: every byte of an artifact is checked",
+		Cause: "it was changed or cut after it was built, or by a hotgo that this one does not know", Way: "copy it again, or build it again",
+	}
+}
+
+// OtherBuild is the mismatch of an artifact that was linked against the host with
+// that build ID, nil where host is it. Such an artifact contains what that one
+// lacked, and takes for granted what that one had.
+func OtherBuild(host *Fingerprint, build string) *Mismatch {
+	if build == host.BuildID && build != "" {
+		return nil
+	}
+	return &Mismatch{
+		Kind: MismatchBuild, What: "build id", Host: cmp.Or(host.BuildID, "none"), Artifact: cmp.Or(build, "none"), Rule: "HG0092", Limit: limitThin,
+		Cause: "it was linked against another build of this host", Way: "build it for this host, or with --link full for several builds",
+	}
+}
+
+// Doubts lists what does not keep the artifact out and may go wrong afterwards.
+// What [Compare] refuses is not among it.
+func Doubts(host, artifact *Fingerprint, proc *Process) []Mismatch {
+	var found []Mismatch
+	key := processorSetting(artifact.Machine)
+	if h, a := host.Settings[key], artifact.Settings[key]; key == "GOAMD64" && host.Machine == artifact.Machine && a > h && proc != nil && a <= proc.CPU {
+		found = append(found, Mismatch{
+			Kind: MismatchPlatform, Weight: Warns, What: key, Host: h, Artifact: a, Limit: limitCPU,
+			Cause: "this processor has " + proc.CPU + ", others that run the host may not", Way: "build it with " + key + "=" + h,
+		})
+	}
+	if issue := KnownIssue(host.GoVersion); issue != "" {
+		found = append(found, Mismatch{
+			Kind: MismatchRelease, Weight: Warns, What: "go version", Host: toolchain(host.GoVersion), Limit: limitRuntime,
+			Cause: issue, Way: "build host and plugins with a later release",
+		})
+	}
+	return found
+}
+
+// Next gives the command that gets past what [Compare] found. host is how people
+// name the host to hotgo build, pkg the plugin's package.
+func Next(found []Mismatch, host, pkg string) string {
+	build := "hotgo build --host " + host + " " + pkg
+	at := slices.IndexFunc(found, func(m Mismatch) bool { return m.Weight == Refuses })
+	if at < 0 {
+		return ""
+	}
+	switch first := found[at]; {
+	case first.Kind == MismatchHost:
+		return first.Way
+	case first.Kind == MismatchPath, first.Kind == MismatchPoisoned:
+		return "restart the host"
+	case first.Rule == "HG0090":
+		return newHost
+	case first.Kind == MismatchGo && toolchain(first.Host) != toolchain(first.Artifact):
+		return "GOTOOLCHAIN=" + toolchain(first.Host) + " " + build
+	}
+	return versions(found) + build
+}
+
+// versions gives the command that asks for the host's versions of the modules
+// that have two; "" where there is none.
+func versions(found []Mismatch) string {
+	var get []string
+	for _, m := range found {
+		if m.Kind == MismatchModule && strings.HasPrefix(m.Host, "v") && !strings.ContainsAny(m.Host, " +") {
+			get = append(get, m.What+"@"+m.Host)
+		}
+	}
+	if get == nil {
+		return ""
+	}
+	return "go get " + strings.Join(get, " ") + " && "
+}
+
+// KnownIssue gives one sentence on what is wrong with plugins in that Go
+// release, or "".
+func KnownIssue(goVersion string) string {
+	switch toolchain(goVersion) {
+	case "go1.27.0", "go1.27", "go1.27.1":
+		// https://go.dev/issue/81303
+		return fmt.Sprintf("%s can corrupt types of the standard library when a process loads several plugins (go.dev/issue/81303)", toolchain(goVersion))
+	}
+	return ""
+}
