@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
@@ -34,6 +35,9 @@ type VerifyHost struct {
 	// Ledger says that the process keeps account of its loads and is asked, too:
 	// what it has mapped is then left to it.
 	Ledger bool
+	// Elsewhere says that the host does not run on this machine, or in a
+	// container: neither this processor nor this C library are its own.
+	Elsewhere bool
 	// Bound are the symbols that the process binds of the artifact's plugin.
 	Bound []BoundSymbol
 }
@@ -74,11 +78,13 @@ const (
 // The kinds of mismatches that callers add or tell apart.
 const (
 	MismatchFile     = abi.MismatchFile
+	MismatchPlatform = abi.MismatchPlatform
+	MismatchModule   = abi.MismatchModule
 	MismatchPackage  = abi.MismatchPackage
 	MismatchSource   = abi.MismatchSource // a body in a shared package that no hash shows
 	MismatchPath     = abi.MismatchPath
-	MismatchPoisoned = abi.MismatchPoisoned
 	MismatchSymbol   = abi.MismatchSymbol
+	MismatchAnswer   = abi.MismatchAnswer // what a host said when it was asked
 	MismatchUnknown  = abi.MismatchUnknown
 )
 
@@ -107,7 +113,15 @@ func (r *Report) Headline(limit int) []Mismatch {
 // Next gives the command that gets past what was found, "" where nothing has to
 // be done. host is how hotgo build may call the host.
 func (r *Report) Next(host string) string {
-	return abi.Next(r.Mismatches, host, cmp.Or(r.Package, "PLUGIN"))
+	pkg := r.Package
+	if pkg == "" || pkg == "command-line-arguments" || r.file == nil || r.file.Kind != abi.Plugin {
+		pkg = "PLUGIN"
+	}
+	next := abi.Next(r.Mismatches, host, pkg)
+	if r.Artifact.Manifest.Patch != nil && strings.HasPrefix(next, "hotgo build ") {
+		return "hotgo build --mode patch --host " + host
+	}
+	return next
 }
 
 // Add enters a finding of another source, at the place of its kind.
@@ -208,7 +222,16 @@ func (r *Report) readManifest(path string) error {
 			Kind: abi.MismatchOrigin, Weight: Notes, What: "origin", Artifact: "not built by hotgo", Limit: "hotgo",
 			Cause: "it has no manifest and is judged by the file alone",
 		})
+	case errors.Is(err, artifact.ErrNewer):
+		r.Add(Mismatch{
+			Kind: MismatchFile, What: "manifest", Host: fmt.Sprintf("version %d", artifact.Version), Artifact: "newer", Limit: "hotgo",
+			Cause: err.Error(), Way: "use the hotgo that built it, here and in the host",
+		})
 	default:
+		// What it says of itself serves to name it.
+		if m, err := artifact.Read(f, fi.Size()); err == nil {
+			r.Artifact.Manifest, r.Package = m, m.Package
+		}
 		r.Add(abi.Damaged(err))
 	}
 	return nil
@@ -235,10 +258,17 @@ func (r *Report) judge(proc *abi.Process) {
 	}
 	add(abi.Compare(r.host, r.file, proc))
 	add(abi.Doubts(r.host, r.file, proc))
-	if m := r.Artifact.Manifest; m.Link == "thin" {
+	m := r.Artifact.Manifest
+	if m.Link == "thin" {
 		if other := abi.OtherBuild(r.host, m.HostBuild); other != nil {
 			r.Add(*other)
 		}
+	}
+	if p := m.Patch; p != nil && p.Base != "" && !r.Host.Ledger {
+		r.Add(Mismatch{
+			Kind: MismatchUnknown, Weight: Warns, What: "base", Artifact: "patches the version " + p.Base[:min(len(p.Base), 12)], Limit: "hotgo",
+			Cause: "it replaces functions of a version that was loaded, and only a host that has loaded it takes it", Way: "ask the host: hotgo verify --host SOCKET",
+		})
 	}
 	add(r.symbols())
 }

@@ -68,7 +68,7 @@ func processFile(pid int, name string) string {
 // agrees with what came before.
 func (r *Report) process() *abi.Process {
 	proc := &abi.Process{}
-	if r.host == nil || r.host.Machine != runtime.GOARCH || r.host.Settings["GOOS"] != runtime.GOOS {
+	if r.host == nil || r.Host.Elsewhere || r.host.Machine != runtime.GOARCH || r.host.Settings["GOOS"] != runtime.GOOS {
 		return proc
 	}
 	if cpuinfo, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -164,10 +164,7 @@ func (r *Report) libraries(mapped []mapping) map[string][]string {
 	if r.file == nil {
 		return nil
 	}
-	beside := ""
-	if linker, err := filepath.EvalSymlinks(r.host.Interp); err == nil {
-		beside = filepath.Dir(linker)
-	}
+	beside := filepath.Dir(r.linker(mapped))
 	for library := range r.file.Versions {
 		path := ""
 		for _, m := range mapped {
@@ -175,7 +172,7 @@ func (r *Report) libraries(mapped []mapping) map[string][]string {
 				path = r.Host.find(m)
 			}
 		}
-		if path == "" && beside != "" {
+		if path == "" {
 			path = filepath.Join(beside, library)
 		}
 		if versions, err := definedVersions(path); err == nil && len(versions) > 0 {
@@ -183,6 +180,20 @@ func (r *Report) libraries(mapped []mapping) map[string][]string {
 		}
 	}
 	return defined
+}
+
+// linker gives a path of the dynamic linker: the one that the process has mapped,
+// else the one that the binary asks for, without links.
+func (r *Report) linker(mapped []mapping) string {
+	for _, m := range mapped {
+		if filepath.Base(m.path) == filepath.Base(r.host.Interp) {
+			return r.Host.find(m)
+		}
+	}
+	if path, err := filepath.EvalSymlinks(r.host.Interp); err == nil {
+		return path
+	}
+	return r.host.Interp
 }
 
 func definedVersions(path string) ([]string, error) {

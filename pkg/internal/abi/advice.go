@@ -41,7 +41,7 @@ func tagged(way, host string) string {
 	if host != "" {
 		return way
 	}
-	return "build it without it, as the host was"
+	return "build it without, as the host was"
 }
 
 // Unloadable is the mismatch for a file that cannot be read as what it should
@@ -69,11 +69,11 @@ func Unloadable(err *Error) *Mismatch {
 }
 
 // Damaged is the mismatch for a file whose bytes are not those that were written
-// with its manifest.
+// with its manifest. err says what differs.
 func Damaged(err error) Mismatch {
 	return Mismatch{
-		Kind: MismatchFile, What: "file", Host: "an artifact that is whole", Artifact: err.Error(), Limit: "hotgo: every byte of an artifact is checked",
-		Cause: "it was changed or cut after it was built, or by a hotgo that this one does not know", Way: "copy it again, or build it again",
+		Kind: MismatchFile, What: "file", Host: "whole artifacts", Artifact: "damaged", Limit: "hotgo: every byte of an artifact is checked",
+		Cause: err.Error(), Way: "copy it again, or build it again",
 	}
 }
 

@@ -181,7 +181,7 @@ func toolchain(version string) string {
 func (c *comparison) hostLoads() {
 	add := func(host, way string) {
 		c.add(Mismatch{
-			Kind: MismatchHost, What: "host", Host: host, Artifact: "needs a host that can load plugins", Limit: limitRuntime,
+			Kind: MismatchHost, What: "plugin support", Host: host, Artifact: "needs it", Limit: limitRuntime,
 			Cause: "no plugin loads into this program, whatever is done to the plugin", Way: way,
 		})
 	}

@@ -63,14 +63,15 @@ const (
 	MismatchSymbol                           // what the host binds is missing, or of another type
 	MismatchRelease                          // a fault of the Go release
 	MismatchOrigin                           // who built the artifact
-	MismatchUnknown                          // what could not be looked at, or only the host can say
+	MismatchAnswer                           // what a host said when it was asked
+	MismatchUnknown                          // what could not be looked at
 )
 
 var kindNames = [...]string{
 	MismatchFile: "file", MismatchPlatform: "platform", MismatchGo: "go", MismatchHost: "host", MismatchBuild: "build",
 	MismatchFlag: "flag", MismatchModule: "module", MismatchPackage: "package", MismatchSource: "source",
 	MismatchPath: "path", MismatchPoisoned: "poisoned", MismatchSymbol: "symbol", MismatchRelease: "release",
-	MismatchOrigin: "origin", MismatchUnknown: "unknown",
+	MismatchOrigin: "origin", MismatchAnswer: "answer", MismatchUnknown: "unknown",
 }
 
 // String gives the kind in a word.
