@@ -167,8 +167,8 @@ func (s *session) explainReport(ctx context.Context, r *builder.Report) {
 func verifiedArtifact(r *builder.Report) ui.VerifiedArtifact {
 	m := r.Artifact.Manifest
 	return ui.VerifiedArtifact{
-		Path: r.Artifact.Path, Plugin: m.Plugin, Package: r.Package, Key: m.Key,
-		Digest: r.Artifact.Digest, Bytes: r.Artifact.Bytes, Link: m.Link, Foreign: r.Foreign,
+		Path: r.Artifact.Path, Plugin: m.Plugin, Package: r.Package, Key: m.Key, Link: m.Link,
+		Digest: r.Artifact.Digest, Bytes: r.Artifact.Bytes, Foreign: r.Foreign,
 	}
 }
 
@@ -180,6 +180,9 @@ func hostVerify(v *verify.Verdict) ui.HostVerify {
 	}
 	if v.Subject.PID != 0 {
 		h.Host = v.Subject.Name
+	}
+	if v.Subject.Status != nil {
+		h.Binary = v.Subject.Status.Executable
 	}
 	switch {
 	case !v.Report.Fits():

@@ -218,10 +218,7 @@ func (r *Report) readManifest(path string) error {
 		r.Artifact.Manifest, r.Package = m, m.Package
 	case errors.Is(err, artifact.ErrNoManifest):
 		r.Foreign = true
-		r.Add(Mismatch{
-			Kind: abi.MismatchOrigin, Weight: Notes, What: "origin", Artifact: "not built by hotgo", Limit: "hotgo",
-			Cause: "it has no manifest and is judged by the file alone",
-		})
+		r.Add(foreign())
 	case errors.Is(err, artifact.ErrNewer):
 		r.Add(Mismatch{
 			Kind: MismatchFile, What: "manifest", Host: fmt.Sprintf("version %d", artifact.Version), Artifact: "newer", Limit: "hotgo",
@@ -235,6 +232,14 @@ func (r *Report) readManifest(path string) error {
 		r.Add(abi.Damaged(err))
 	}
 	return nil
+}
+
+// foreign is the note on a file that hotgo did not build.
+func foreign() Mismatch {
+	return Mismatch{
+		Kind: abi.MismatchOrigin, Weight: Notes, What: "origin", Artifact: "not built by hotgo", Limit: "hotgo",
+		Cause: "it has no manifest and is judged by the file alone",
+	}
 }
 
 // judge compares what was read.

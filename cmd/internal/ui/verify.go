@@ -30,9 +30,9 @@ type VerifiedArtifact struct {
 	Plugin  string `json:"plugin,omitempty"` // absent where hotgo did not build it
 	Package string `json:"package,omitempty"`
 	Key     string `json:"key,omitempty"`
+	Link    string `json:"link,omitempty"`
 	Digest  string `json:"digest"`
 	Bytes   int64  `json:"bytes"`
-	Link    string `json:"link,omitempty"`
 	Foreign bool   `json:"foreign,omitempty"` // it has no manifest
 }
 
@@ -129,7 +129,10 @@ func count(all []VerifyMismatch, weight string) int {
 // sentence says a mismatch in running text.
 func sentence(m VerifyMismatch) string {
 	text := m.Artifact
-	if m.Host != "" {
+	switch {
+	case m.Kind == "release": // the cause names it
+		return Clean(m.Cause)
+	case m.Host != "":
 		text = m.What + ": host " + m.Host
 		if m.Artifact != "" {
 			text += ", artifact " + m.Artifact

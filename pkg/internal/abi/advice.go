@@ -44,11 +44,39 @@ func tagged(way, host string) string {
 	return "build it without, as the host was"
 }
 
+// moduleAdvice says why a module in two versions is a problem, and what to do. fp is
+// whose copy counts.
+func (m *Mismatch) moduleAdvice(fp *Fingerprint, host, artifact Module) {
+	if fp.fromSource(host) {
+		// The compiler labels files by module and version then, and labels are
+		// part of the hash: equal sources do not help.
+		m.Cause = "the host was built from the sources of this module, and for the artifact it is a dependency: files of dependencies have other names, by require and by replace"
+		m.Way = "build it in that module, or in a workspace that has both (go work init, go work use)"
+		dir := "DIR"
+		if artifact.Replace != nil && artifact.Replace.Version == "" {
+			dir = artifact.Replace.Path
+		}
+		m.prepare = "go work use . " + dir
+		return
+	}
+	m.Cause = "a process has one copy of a package, in the version that came first"
+	switch {
+	case artifact.Replace != nil && host.Replace == nil:
+		m.Way = "build it without the replacement"
+		m.prepare = "go mod edit -dropreplace=" + host.Path
+	case host.Replace != nil:
+		m.Way = "build it with the host's replacement"
+	default:
+		m.Way = "build it with the version that was there first"
+		m.prepare = "go get " + host.Path + "@" + host.Version
+	}
+}
+
 // Unloadable is the mismatch for a file that cannot be read as what it should
 // be, nil for an err that says nothing about the file's content.
 func Unloadable(err *Error) *Mismatch {
 	m := &Mismatch{
-		Kind: MismatchFile, What: "file", Host: Plugin.String(), Artifact: strings.TrimSpace(string(err.Reason) + ": " + err.Detail), Limit: limitRuntime,
+		Kind: MismatchFile, What: "file", Host: "takes Go plugins", Artifact: strings.TrimSpace(string(err.Reason) + ": " + err.Detail), Limit: limitRuntime,
 		Way: "build it again, with go build -buildmode=plugin or hotgo build",
 	}
 	if err.Detail == "" {
@@ -72,7 +100,7 @@ func Unloadable(err *Error) *Mismatch {
 // with its manifest. err says what differs.
 func Damaged(err error) Mismatch {
 	return Mismatch{
-		Kind: MismatchFile, What: "file", Host: "whole artifacts", Artifact: "damaged", Limit: "hotgo: every byte of an artifact is checked",
+		Kind: MismatchFile, What: "file", Host: "takes whole artifacts", Artifact: "damaged", Limit: "hotgo: every byte of an artifact is checked",
 		Cause: err.Error(), Way: "copy it again, or build it again",
 	}
 }
@@ -119,7 +147,7 @@ func Next(found []Mismatch, host, pkg string) string {
 		return ""
 	}
 	switch first := found[at]; {
-	case first.Kind == MismatchHost:
+	case first.Kind == MismatchHost, first.Kind == MismatchSymbol:
 		return first.Way
 	case first.Kind == MismatchPath, first.Kind == MismatchPoisoned:
 		return "restart the host"
@@ -128,22 +156,13 @@ func Next(found []Mismatch, host, pkg string) string {
 	case first.Kind == MismatchGo && toolchain(first.Host) != toolchain(first.Artifact):
 		return "GOTOOLCHAIN=" + toolchain(first.Host) + " " + build
 	}
-	return versions(found) + build
-}
-
-// versions gives the command that asks for the host's versions of the modules
-// that have two; "" where there is none.
-func versions(found []Mismatch) string {
-	var get []string
+	var steps []string
 	for _, m := range found {
-		if m.Kind == MismatchModule && strings.HasPrefix(m.Host, "v") && !strings.ContainsAny(m.Host, " +") {
-			get = append(get, m.What+"@"+m.Host)
+		if m.Kind == MismatchModule && m.prepare != "" {
+			steps = append(steps, m.prepare)
 		}
 	}
-	if get == nil {
-		return ""
-	}
-	return "go get " + strings.Join(get, " ") + " && "
+	return strings.Join(append(steps, build), " && ")
 }
 
 // KnownIssue gives one sentence on what is wrong with plugins in that Go

@@ -190,11 +190,11 @@ func (c *comparison) hostLoads() {
 	case h.Kind != Executable:
 		add("not a program: "+h.kindDetail(), "name the program that loads the artifact")
 	case h.Settings["CGO_ENABLED"] == "0":
-		add("built with CGO_ENABLED=0", "build the host with CGO_ENABLED=1 and a C compiler")
+		add("built with CGO_ENABLED=0", "CGO_ENABLED=1 go build "+h.Package+", where there is a C compiler")
 	case h.Interp == "":
-		add("statically linked", "build the host without -static")
+		add("statically linked", "go build "+h.Package+", without -static")
 	case len(h.Packages) == 0:
-		add("exports no package hashes", `import "plugin", directly or through hotgo's reloader, in the host`)
+		add("exports no package hashes", `import _ "github.com/hotgo/hotgo/pkg/reloader/auto" in `+h.Package+", then build it again")
 	}
 }
 

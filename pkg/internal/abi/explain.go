@@ -1,6 +1,7 @@
 package abi
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -42,9 +43,9 @@ func (c *comparison) explainPackage(pkg string, hash Hash, first definer) ranked
 		rank = rankOwn
 		m.Rule = "HG0090"
 		m.Cause, m.Way = "its source changed since the host was built"+revisions(first.fp, c.artifact), newHost
-	case inHost && inArtifact && host.String() != artifact.String():
+	case inHost && inArtifact && (host.String() != artifact.String() || first.fp.fromSource(host) != c.artifact.fromSource(artifact)):
 		rank = rankModule
-		m.Cause, m.Way = moduleAdvice(first.fp, host)
+		m.moduleAdvice(first.fp, host, artifact)
 	case inHost != inArtifact:
 		m.Cause = "only one of the two knows the module it is from"
 	default:
@@ -74,17 +75,6 @@ func (d definer) from() string {
 	return " (from " + d.by + ")"
 }
 
-// moduleAdvice says why a module in two versions is a problem, and what to do.
-func moduleAdvice(fp *Fingerprint, host Module) (cause, way string) {
-	if fp.fromSource(host) {
-		// The compiler labels files by module and version then, and labels are
-		// part of the hash: equal sources do not help.
-		return "the host was built from the sources of this module, and for the artifact it is a dependency: require and replace both label files differently",
-			"build it in that module, or in a workspace that has it (go work use)"
-	}
-	return "a process has one copy of a package, in the version that came first", "build it with the version that the host has"
-}
-
 // fromSource reports whether a module was built from its source tree: the main
 // module, which newer releases give a version of its own, or one of a workspace.
 func (f *Fingerprint) fromSource(m Module) bool {
@@ -106,16 +96,29 @@ func (c *comparison) differingModules(packages map[string]bool) {
 		host, ok1 := first.fp.moduleOf(pkg)
 		artifact, ok2 := c.artifact.moduleOf(pkg)
 		id := host.Path + first.from()
-		if !ok1 || !ok2 || seen[id] || host.String() == artifact.String() {
+		source, sameSource := first.fp.fromSource(host), c.artifact.fromSource(artifact)
+		if !ok1 || !ok2 || seen[id] || host.String() == artifact.String() && source == sameSource {
 			continue
 		}
 		seen[id] = true
-		cause, way := moduleAdvice(first.fp, host)
-		c.add(Mismatch{
+		m := Mismatch{
 			Kind: MismatchModule, What: host.Path, Host: host.String() + first.from(), Artifact: artifact.String(),
-			Rule: "HG0091", Limit: limitRuntime, Cause: cause, Way: way,
-		})
+			Rule: "HG0091", Limit: limitRuntime,
+		}
+		if host.String() == artifact.String() {
+			m.Host, m.Artifact = sourced(m.Host, source), sourced(m.Artifact, sameSource)
+		}
+		m.moduleAdvice(first.fp, host, artifact)
+		c.add(m)
 	}
+}
+
+// sourced tells one version of a module, as its sources and as a dependency.
+func sourced(version string, source bool) string {
+	if source {
+		return version + " (main module)"
+	}
+	return version + " (dependency)"
 }
 
 // moduleOf gives the module that a package belongs to: the one with the
@@ -196,7 +199,7 @@ func (c *comparison) flag(key string) {
 	}
 	cause, way := flagAdvice(key, host)
 	c.add(Mismatch{
-		Kind: MismatchFlag, What: key, Host: host, Artifact: artifact, Rule: "HG0091", Limit: limitRuntime, Cause: cause, Way: way,
+		Kind: MismatchFlag, What: key, Host: cmp.Or(host, "none"), Artifact: cmp.Or(artifact, "none"), Rule: "HG0091", Limit: limitRuntime, Cause: cause, Way: way,
 	})
 }
 

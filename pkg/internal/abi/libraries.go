@@ -117,8 +117,9 @@ func (m *image) definedVersions() ([]string, error) {
 		return nil, err
 	}
 	var found []string
+	steps := 0
 	for at := uint64(0); at+entry <= uint64(len(b)); {
-		if len(found) >= maxVersions {
+		if steps++; steps > maxVersions {
 			return nil, fail(Malformed, "more than %d versions", maxVersions)
 		}
 		f := m.fields(b[at:])

@@ -20,6 +20,8 @@ type Mismatch struct {
 	// sources at hand fills them in.
 	Files      []string
 	RequiredBy []string
+
+	prepare string // command to run before the artifact is built again; may be ""
 }
 
 // Weight says what a mismatch does to a load.
