@@ -105,7 +105,9 @@ func TestChangedOnDiskComparesBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sum := func(text string) baselineFile { return baselineFile{Raw: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))} }
+	sum := func(text string) baselineFile {
+		return baselineFile{Raw: fmt.Sprintf("%x", sha256.Sum256([]byte(text)))}
+	}
 	write("same.go", "package p")
 	write("worded.go", "package p // once more")
 	write("new.go", "package p")
