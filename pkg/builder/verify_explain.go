@@ -27,7 +27,7 @@ func (b *Builder) Explain(ctx context.Context, r *Report) {
 	for i := range r.Mismatches {
 		m := &r.Mismatches[i]
 		switch {
-		case m.Kind == MismatchPackage && m.Rule == ruleShared && built != nil:
+		case m.Kind == MismatchPackage && built != nil:
 			m.Files = built.changedOnDisk(m.What)
 		case m.Kind == MismatchModule:
 			m.RequiredBy = required[m.What+"@"+m.Artifact]

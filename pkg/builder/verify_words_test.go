@@ -180,6 +180,14 @@ func TestEveryCauseIsExplained(t *testing.T) {
 			r.file.Settings["vcs.revision"] = "0123456789abcdef0123456789abcdef01234567"
 			other(r.file, "example.com/shop/cart")
 		}},
+		{"the host's own package above a dependency that differs", func(r *Report, _ *abi.Process) {
+			r.file.Modules[0].Version = "v0.22.0"
+			other(r.file, "golang.org/x/text/language", "example.com/shop/cart")
+		}},
+		{"the host's own package under other flags", func(r *Report, proc *abi.Process) {
+			differs("-trimpath", "true", "")(r, proc)
+			other(r.file, "example.com/shop/cart")
+		}},
 		{"a dependency that an earlier artifact brought", func(r *Report, proc *abi.Process) {
 			first := earlier()
 			first.PluginPath = "first"

@@ -222,6 +222,9 @@ func (c *comparison) hashes() {
 	c.differingModules(twoVersions)
 	slices.SortStableFunc(differ, func(a, b rankedMismatch) int { return cmp.Compare(a.rank, b.rank) })
 	for _, m := range differ {
+		if m.rank == rankOwn && differ[0].rank < rankOwn {
+			m.followed(differ[0].rank)
+		}
 		c.add(m.Mismatch)
 	}
 }

@@ -30,7 +30,7 @@ type rankedMismatch struct {
 func (c *comparison) explainPackage(pkg string, hash Hash, first definer) rankedMismatch {
 	m := Mismatch{
 		Kind: MismatchPackage, What: pkg, Host: first.hash.String() + first.from(), Artifact: hash.String(),
-		Rule: "HG0091", Limit: limitRuntime, Way: "build it for this host: the builder follows the host's flags and versions",
+		Rule: "HG0091", Limit: limitRuntime, Way: rebuild,
 	}
 	host, inHost := first.fp.moduleOf(pkg)
 	artifact, inArtifact := c.artifact.moduleOf(pkg)
@@ -53,6 +53,19 @@ func (c *comparison) explainPackage(pkg string, hash Hash, first definer) ranked
 	}
 	return rankedMismatch{m, rank}
 }
+
+// followed takes back that a package's own source must have changed: what lies below
+// it differs, too, first of all what has the given rank.
+func (m *rankedMismatch) followed(rank int) {
+	m.Rule, m.Way = "HG0091", rebuild
+	m.Cause = "other packages differ, and it may import them; whether its source changed as well does not show"
+	if rank == rankStd {
+		m.Cause = "it was built differently, as the standard library was; whether its source changed as well does not show"
+	}
+}
+
+// rebuild is the way out where the builder does the rest.
+const rebuild = "build it for this host: the builder follows the host's flags and versions"
 
 // newHost is the way out where no artifact can bring a change.
 const newHost = "restart the host with a new build (hotgo run does it)"
