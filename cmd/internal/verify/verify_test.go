@@ -67,7 +67,9 @@ func TestTheHostHasTheLastWord(t *testing.T) {
 			false, "restart",
 		},
 		{
-			"it refuses without evidence what the files speak against", []builder.Mismatch{flag}, &control.Error{Code: control.CodeUnsupported},
+			"it refuses without evidence what the files speak against",
+			[]builder.Mismatch{flag},
+			&control.Error{Code: control.CodeUnsupported},
 			[]string{"-trimpath"},
 			false, "",
 		},
