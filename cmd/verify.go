@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,8 @@ version, and which files of a shared package have changed.`,
 func (s *session) verify(ctx context.Context, path, host string) error {
 	fi, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &usageError{msg: "there is no artifact " + path, next: "hotgo build"}
 	case err != nil:
 		return err
 	case !fi.Mode().IsRegular():
