@@ -123,7 +123,7 @@ func OtherBuild(host *Fingerprint, build string) *Mismatch {
 func Doubts(host, artifact *Fingerprint, proc *Process) []Mismatch {
 	var found []Mismatch
 	key := processorSetting(artifact.Machine)
-	if h, a := host.Settings[key], artifact.Settings[key]; key == "GOAMD64" && host.Machine == artifact.Machine && a > h && proc != nil && a <= proc.CPU {
+	if h, a := host.Settings[key], artifact.Settings[key]; key == "GOAMD64" && h != "" && host.Machine == artifact.Machine && a > h && proc != nil && a <= proc.CPU {
 		found = append(found, Mismatch{
 			Kind: MismatchPlatform, Weight: Warns, What: key, Host: h, Artifact: a, Limit: limitCPU,
 			Cause: "this processor has " + proc.CPU + ", others that run the host may not", Way: "build it with " + key + "=" + h,
@@ -148,7 +148,7 @@ func Next(found []Mismatch, host, pkg string) string {
 	}
 	switch first := found[at]; {
 	case first.Kind == MismatchHost, first.Kind == MismatchSymbol:
-		return first.Way
+		return cmp.Or(first.prepare, first.Way)
 	case first.Kind == MismatchPath, first.Kind == MismatchPoisoned:
 		return "restart the host"
 	case first.Rule == "HG0090":

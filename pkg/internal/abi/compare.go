@@ -179,24 +179,31 @@ func toolchain(version string) string {
 // hostLoads: a program can load plugins only if it was linked dynamically, with
 // cgo, and with package plugin in it, for that makes the linker export symbols.
 func (c *comparison) hostLoads() {
-	add := func(host, way string) {
-		c.add(Mismatch{
+	h := c.host
+	add := func(host, way, command string) {
+		m := Mismatch{
 			Kind: MismatchHost, What: "plugin support", Host: host, Artifact: "needs it", Limit: limitRuntime,
 			Cause: "no plugin loads into this program, whatever is done to the plugin", Way: way,
-		})
+		}
+		if command != "" && h.Package != commandLine {
+			m.prepare = command + " " + h.Package
+		}
+		c.add(m)
 	}
-	h := c.host
 	switch {
 	case h.Kind != Executable:
-		add("not a program: "+h.kindDetail(), "name the program that loads the artifact")
+		add("not a program: "+h.kindDetail(), "name the program that loads the artifact", "")
 	case h.Settings["CGO_ENABLED"] == "0":
-		add("built with CGO_ENABLED=0", "CGO_ENABLED=1 go build "+h.Package+", where there is a C compiler")
+		add("built with CGO_ENABLED=0", "build the host with cgo and a C compiler", "CGO_ENABLED=1 go build")
 	case h.Interp == "":
-		add("statically linked", "go build "+h.Package+", without -static")
+		add("statically linked", "build the host without -static", "go build")
 	case len(h.Packages) == 0:
-		add("exports no package hashes", `import _ "github.com/hotgo/hotgo/pkg/reloader/auto" in `+h.Package+", then build it again")
+		add("exports no package hashes", `import "plugin" in the host, or github.com/hotgo/hotgo/pkg/reloader/auto, and build it again`, "")
 	}
 }
+
+// commandLine is the import path that go build gives to files that were named.
+const commandLine = "command-line-arguments"
 
 // hashes compares each package of the artifact with whoever defined it first:
 // the host, else the earliest artifact. The runtime does the same and stops at

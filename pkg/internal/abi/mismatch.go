@@ -21,7 +21,7 @@ type Mismatch struct {
 	Files      []string
 	RequiredBy []string
 
-	prepare string // command to run before the artifact is built again; may be ""
+	prepare string // command that comes before building the artifact again; may be ""
 }
 
 // Weight says what a mismatch does to a load.
