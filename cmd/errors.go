@@ -16,6 +16,7 @@ import (
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/scaffold"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
+	"github.com/hotgo/hotgo/cmd/internal/verify"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -52,6 +53,9 @@ var errPending = errors.New("changes are pending")
 // it: a restart is required.
 var errRestart = errors.New("a restart is required")
 
+// errMisfit is no failure either: verify has said that an artifact does not fit.
+var errMisfit = errors.New("the artifact does not fit")
+
 // failure is an error in the forms that leave the program: exit code, prose,
 // and the object of -o json.
 type failure struct {
@@ -75,7 +79,7 @@ func (a *app) finish(ctx context.Context, err error) int {
 	switch {
 	case errors.Is(err, errPending):
 		return exitPending
-	case errors.Is(err, errRestart):
+	case errors.Is(err, errRestart), errors.Is(err, errMisfit):
 		return exitIncompatible
 	}
 	if a.ctx != nil {
@@ -164,6 +168,12 @@ func explained(err error) (failure, bool) {
 	}
 	if e, ok := errors.AsType[*scaffold.Error](err); ok {
 		return failure{exit: exitUsage, Code: "usage", Message: e.Error(), Next: e.Next}, true
+	}
+	if e, ok := errors.AsType[*verify.NotHostError](err); ok {
+		return failure{exit: exitUsage, Code: "usage", Next: e.Next}, true
+	}
+	if _, ok := errors.AsType[*builder.HostError](err); ok && !errors.Is(err, fs.ErrPermission) {
+		return failure{exit: exitUsage, Code: "usage", Next: "hotgo verify ARTIFACT --host ./server"}, true
 	}
 	if _, ok := errors.AsType[*deploy.NoHolderError](err); ok {
 		return failure{exit: exitNoHost, Code: "no-host", Next: "hotgo status"}, true

@@ -14,7 +14,7 @@ func TestAnotherGoReleaseIsRefusedWithBothNames(t *testing.T) {
 	host := &abi.Fingerprint{GoVersion: "go1.27.1", Exports: true, Settings: map[string]string{}}
 	_, err := followHost(Options{}, env, host, "")
 	c := asConflict(t, err)
-	if c.Evidence[0] != (Mismatch{What: "go version", Host: "go1.27.1", Artifact: "go1.26.8", Rule: "HG0091"}) {
+	if m := c.Evidence[0]; m.What != "go version" || m.Host != "go1.27.1" || m.Artifact != "go1.26.8" || m.Rule != "HG0091" {
 		t.Errorf("evidence %+v", c.Evidence)
 	}
 	if c.Next != "GOTOOLCHAIN=go1.27.1 hotgo build" {

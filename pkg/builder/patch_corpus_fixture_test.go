@@ -5,7 +5,6 @@ package builder
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path"
@@ -40,8 +39,6 @@ import (
 // thing that is found in a version: the verdict, functions with what happened to
 // them and why, findings, and what Case says. "back" is what it says when the
 // host was brought back to its original code in the end. -update writes it.
-
-var update = flag.Bool("update", false, "write what is found into testdata as what is wanted")
 
 // patchCase is one file of the corpus.
 type patchCase struct {

@@ -133,10 +133,6 @@ func consistent(in *inspection) error {
 	return nil
 }
 
-// ruleOtherBuild is the catalogue's code for a thin artifact of another build of
-// the host.
-const ruleOtherBuild = "HG0092"
-
 // linkedForUs refuses a thin artifact that was linked against another build of
 // the host. It contains what that one lacked, and takes for granted what that
 // one had; the linker of another build may have kept other functions. The
@@ -151,19 +147,18 @@ func (t *transaction) linkedForUs() error {
 	if err != nil {
 		return &control.Error{Code: control.CodeInternal, Message: "cannot check artifacts on this host", Err: err}
 	}
-	if m.HostBuild == fp.BuildID && m.HostBuild != "" {
+	other := abi.OtherBuild(fp, m.HostBuild)
+	if other == nil {
 		return nil
 	}
 	return &control.Error{
-		Code: control.CodeIncompatible, Rule: ruleOtherBuild,
+		Code: control.CodeIncompatible, Rule: other.Rule,
 		Message:  m.Plugin + " is a thin artifact for another build of this host",
-		Evidence: []control.Evidence{{What: "build id", Host: orNone(fp.BuildID), Artifact: orNone(m.HostBuild)}},
-		Limit:    "hotgo: a thin artifact fits the one binary that it was linked against",
+		Evidence: []control.Evidence{{What: other.What, Host: other.Host, Artifact: other.Artifact}},
+		Limit:    other.Limit,
 		Next:     "hotgo push " + m.Plugin,
 	}
 }
-
-func orNone(s string) string { return cmp.Or(s, "none") }
 
 // reuse decides about an artifact that was opened before: its code cannot be
 // opened twice, and need not be.
@@ -269,21 +264,16 @@ func (t *transaction) incompatible(found []abi.Mismatch) error {
 	e := &control.Error{
 		Code: control.CodeIncompatible, Rule: first.Rule, Limit: first.Limit,
 		Message: fmt.Sprintf("%s does not fit this host", t.in.manifest.Plugin),
-		Next:    "hotgo build --host " + hostBinary() + " " + t.in.manifest.Package,
-	}
-	switch first.Kind {
-	case abi.MismatchPath, abi.MismatchPoisoned, abi.MismatchHost:
-		e.Next = "restart the host"
+		Next:    abi.Next(found, hostBinary(), t.in.manifest.Package),
 	}
 	if first.Rule == "HG0090" {
 		e.Message += ": " + first.What + " is shared with it and has changed"
-		e.Next = "restart the host with a new build (hotgo run does it)"
 	}
 	for _, m := range abi.Headline(found, shownEvidence) {
 		e.Evidence = append(e.Evidence, control.Evidence{What: m.What, Host: m.Host, Artifact: m.Artifact})
 	}
-	if first.Hint != "" {
-		e.Message += " (" + first.Hint + ")"
+	if first.Cause != "" {
+		e.Message += " (" + first.Cause + ")"
 	}
 	return e
 }

@@ -113,7 +113,7 @@ type Fingerprint struct {
 	Symbols    map[string]SymbolKind // exported names of a plugin
 	Exports    bool                  // an executable that can load plugins
 	Needed     []string              // shared libraries that it asks for
-	GLIBC      []string              // symbol versions that it asks for, such as GLIBC_2.34, ascending
+	Versions   map[string][]string   // shared library -> symbol versions that it has to define, such as GLIBC_2.34, ascending
 
 	notPlugin string  // why Kind is not Plugin, where the build mode says plugin
 	load      segment // first loadable segment, to find the load address later
@@ -138,38 +138,3 @@ func (f *Fingerprint) kindDetail() string {
 	}
 	return "no -buildmode=plugin in its build info"
 }
-
-// Mismatch is one difference between a host and an artifact.
-type Mismatch struct {
-	What     string // a package's import path, a flag, "go version", …
-	Host     string
-	Artifact string
-
-	Kind  MismatchKind
-	Rule  string // code of the catalogue of refused edits, such as HG0091; "" where it has none
-	Limit string // who set the limit
-	Hint  string // one sentence on the likely cause or the way out; may be ""
-}
-
-// MismatchKind groups mismatches by what they are about.
-type MismatchKind uint8
-
-// The kinds of mismatches, in the order in which [Compare] lists them.
-const (
-	MismatchFile     MismatchKind = iota + 1 // the artifact is not a plugin
-	MismatchPlatform                         // machine, class, C library, processor level
-	MismatchGo                               // Go release
-	MismatchHost                             // the host cannot load plugins at all
-	MismatchFlag                             // a build setting
-	MismatchModule                           // version of a module whose packages differ
-	MismatchPackage                          // hash of a package
-	MismatchPath                             // the plugin path is taken
-	MismatchPoisoned                         // a package's initialisation never ended
-)
-
-// Who sets a limit.
-const (
-	limitLoader  = "the dynamic linker"
-	limitRuntime = "the Go runtime"
-	limitCPU     = "the processor"
-)

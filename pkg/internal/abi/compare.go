@@ -2,7 +2,6 @@ package abi
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -59,8 +58,8 @@ func (c *comparison) add(m Mismatch) { c.found = append(c.found, m) }
 func (c *comparison) file() {
 	if err := c.artifact.RequirePlugin(); err != nil {
 		c.add(Mismatch{
-			Kind: MismatchFile, What: "build mode", Host: Plugin.String(), Artifact: c.artifact.kindDetail(),
-			Limit: limitRuntime, Hint: "only go build -buildmode=plugin makes files that a host can load",
+			Kind: MismatchFile, What: "build mode", Host: Plugin.String(), Artifact: c.artifact.kindDetail(), Limit: limitRuntime,
+			Cause: "the runtime ends a process that opens what is no Go plugin", Way: "build it with go build -buildmode=plugin, or with hotgo build",
 		})
 	}
 }
@@ -68,31 +67,63 @@ func (c *comparison) file() {
 // platform: machine, word size, C library and processor.
 func (c *comparison) platform() {
 	h, a := c.host, c.artifact
-	differ := func(what, host, artifact, hint string) {
+	differ := func(what, host, artifact, cause, way string) {
 		if host != artifact && host != "" && artifact != "" {
 			c.add(Mismatch{
 				Kind: MismatchPlatform, What: what, Host: host, Artifact: artifact,
-				Rule: "HG0091", Limit: limitLoader, Hint: hint,
+				Rule: "HG0091", Limit: limitLoader, Cause: cause, Way: way,
 			})
 		}
 	}
-	differ("machine", h.Machine, a.Machine, "")
-	differ("class", h.Class, a.Class, "")
-	differ("GOOS", h.Settings["GOOS"], a.Settings["GOOS"], "")
-	differ("C library", libc(h.Needed), libc(a.Needed), "build on a machine with the host's C library")
+	const elsewhere = "it was built for another platform"
+	differ("machine", h.Machine, a.Machine, elsewhere, "build it with GOARCH="+h.Machine)
+	differ("class", h.Class, a.Class, elsewhere, "build it with the host's GOARCH")
+	differ("GOOS", h.Settings["GOOS"], a.Settings["GOOS"], elsewhere, "build it with GOOS="+h.Settings["GOOS"])
+	differ("C library", libc(h.Needed), libc(a.Needed),
+		"a process has one C library, and each has symbols of its own", "build it on a machine with the host's C library")
+	c.versions()
 	c.processor()
+}
+
+// versions compares the symbol versions that the artifact needs with those that
+// the libraries define which the process has. A library that is not known is
+// left out: the dynamic linker will look for it.
+func (c *comparison) versions() {
+	for _, lib := range slices.Sorted(maps.Keys(c.artifact.Versions)) {
+		defined, known := c.proc.Libraries[lib]
+		if !known {
+			continue
+		}
+		missing := slices.DeleteFunc(slices.Clone(c.artifact.Versions[lib]), func(v string) bool { return slices.Contains(defined, v) })
+		if len(missing) == 0 {
+			continue
+		}
+		c.add(Mismatch{
+			Kind: MismatchPlatform, What: lib, Host: newest(defined, missing[0]), Artifact: "needs " + strings.Join(missing, ", "),
+			Rule: "HG0091", Limit: limitLoader,
+			Cause: "it was linked on a machine with a newer " + lib, Way: "build it on a machine whose C library is as old as the host's",
+		})
+	}
+}
+
+// newest says how far the versions go that belong with like.
+func newest(defined []string, like string) string {
+	series, _, _ := strings.Cut(like, "_")
+	for _, v := range slices.Backward(defined) {
+		if name, version, ok := strings.Cut(v, "_"); ok && name == series && version != "" && version[0] >= '0' && version[0] <= '9' {
+			return "up to " + v
+		}
+	}
+	return "none of " + series
 }
 
 // processor compares the instruction set level. Package hashes do not cover
 // it: such an artifact loads, and dies of SIGILL whenever it gets to the first
 // instruction that the processor lacks.
 func (c *comparison) processor() {
-	if c.host.Machine != c.artifact.Machine {
-		return
-	}
 	key := processorSetting(c.artifact.Machine)
 	host, want := c.host.Settings[key], c.artifact.Settings[key]
-	if want == "" || want == host {
+	if c.host.Machine != c.artifact.Machine || want == "" || want == host {
 		return
 	}
 	has := host
@@ -107,7 +138,7 @@ func (c *comparison) processor() {
 	}
 	c.add(Mismatch{
 		Kind: MismatchPlatform, What: key, Host: has, Artifact: want,
-		Rule: "HG0091", Limit: limitCPU, Hint: "build with " + key + "=" + host,
+		Rule: "HG0091", Limit: limitCPU, Cause: "it may run instructions that the processor lacks", Way: "build it with " + key + "=" + host,
 	})
 }
 
@@ -122,18 +153,19 @@ func processorSetting(machine string) string {
 // the other's layout crashes before the runtime can tell.
 func (c *comparison) release() bool {
 	if c.host.GoVersion != c.artifact.GoVersion {
-		hint := "build with GOTOOLCHAIN=" + toolchain(c.host.GoVersion)
-		if toolchain(c.host.GoVersion) == toolchain(c.artifact.GoVersion) {
-			hint = "build with the host's GOEXPERIMENT" // "go1.26.8-X:name"
-		}
-		c.add(Mismatch{
+		m := Mismatch{
 			Kind: MismatchGo, What: "go version", Host: c.host.GoVersion, Artifact: c.artifact.GoVersion,
-			Rule: "HG0091", Limit: limitRuntime, Hint: hint,
-		})
+			Rule: "HG0091", Limit: limitRuntime, Cause: "each Go release lays out plugins in its own way",
+			Way: "build it with GOTOOLCHAIN=" + toolchain(c.host.GoVersion),
+		}
+		if toolchain(c.host.GoVersion) == toolchain(c.artifact.GoVersion) { // "go1.26.8-X:name"
+			m.Cause, m.Way = "the two were built with different GOEXPERIMENTs", "build it with the host's GOEXPERIMENT"
+		}
+		c.add(m)
 	}
 	return !slices.ContainsFunc(c.found, func(m Mismatch) bool {
 		return m.Kind == MismatchGo || m.Kind == MismatchFile ||
-			m.Kind == MismatchPlatform && m.Limit == limitLoader
+			m.Kind == MismatchPlatform && (m.What == "machine" || m.What == "class" || m.What == "GOOS" || m.What == "C library")
 	})
 }
 
@@ -147,21 +179,31 @@ func toolchain(version string) string {
 // hostLoads: a program can load plugins only if it was linked dynamically, with
 // cgo, and with package plugin in it, for that makes the linker export symbols.
 func (c *comparison) hostLoads() {
-	add := func(host, hint string) {
-		c.add(Mismatch{Kind: MismatchHost, What: "host", Host: host, Artifact: "needs a host that can load plugins", Limit: limitRuntime, Hint: hint})
-	}
 	h := c.host
+	add := func(host, way, command string) {
+		m := Mismatch{
+			Kind: MismatchHost, What: "plugin support", Host: host, Artifact: "needs it", Limit: limitRuntime,
+			Cause: "no plugin loads into this program, whatever is done to the plugin", Way: way,
+		}
+		if command != "" && h.Package != commandLine {
+			m.prepare = command + " " + h.Package
+		}
+		c.add(m)
+	}
 	switch {
 	case h.Kind != Executable:
-		add("not a program: "+h.kindDetail(), "")
+		add("not a program: "+h.kindDetail(), "name the program that loads the artifact", "")
 	case h.Settings["CGO_ENABLED"] == "0":
-		add("built with CGO_ENABLED=0", "build the host with CGO_ENABLED=1 and a C compiler")
+		add("built with CGO_ENABLED=0", "build the host with cgo and a C compiler", "CGO_ENABLED=1 go build")
 	case h.Interp == "":
-		add("statically linked", "build the host without -static")
+		add("statically linked", "build the host without -static", "go build")
 	case len(h.Packages) == 0:
-		add("exports no package hashes", `import "plugin", directly or through hotgo's reloader, in the host`)
+		add("exports no package hashes", `import "plugin" in the host, or github.com/hotgo/hotgo/pkg/reloader/auto, and build it again`, "")
 	}
 }
+
+// commandLine is the import path that go build gives to files that were named.
+const commandLine = "command-line-arguments"
 
 // hashes compares each package of the artifact with whoever defined it first:
 // the host, else the earliest artifact. The runtime does the same and stops at
@@ -187,6 +229,9 @@ func (c *comparison) hashes() {
 	c.differingModules(twoVersions)
 	slices.SortStableFunc(differ, func(a, b rankedMismatch) int { return cmp.Compare(a.rank, b.rank) })
 	for _, m := range differ {
+		if m.rank == rankOwn && differ[0].rank < rankOwn {
+			m.followed(differ[0].rank)
+		}
 		c.add(m.Mismatch)
 	}
 }
@@ -206,8 +251,9 @@ func (c *comparison) pluginPath() {
 	path := c.artifact.PluginPath
 	if by, ok := c.proc.paths[path]; ok && path != "" {
 		c.add(Mismatch{
-			Kind: MismatchPath, What: "plugin path", Host: "taken by " + by, Artifact: path,
-			Limit: limitRuntime, Hint: "a process can load a plugin path once, and never again, even where that load failed",
+			Kind: MismatchPath, What: "plugin path", Host: "taken by " + by, Artifact: path, Limit: limitRuntime,
+			Cause: "a process can load a plugin path once, and never again, even where that load failed",
+			Way:   "build it with hotgo build, which gives every version a path of its own, or restart the host",
 		})
 	}
 }
@@ -221,18 +267,7 @@ func (c *comparison) poisoned() {
 		}
 		c.add(Mismatch{
 			Kind: MismatchPoisoned, What: pkg, Host: "left unusable by " + by, Artifact: "contains it",
-			Limit: limitRuntime, Hint: "restart the host: the runtime would end the process",
+			Limit: limitRuntime, Cause: "its initialisation began and never ended, and the runtime would end the process", Way: "restart the host",
 		})
 	}
-}
-
-// KnownIssue gives one sentence on what is wrong with plugins in that Go
-// release, or "".
-func KnownIssue(goVersion string) string {
-	switch toolchain(goVersion) {
-	case "go1.27.0", "go1.27", "go1.27.1":
-		// https://go.dev/issue/81303
-		return fmt.Sprintf("%s can corrupt types of the standard library when a process loads several plugins (go.dev/issue/81303)", toolchain(goVersion))
-	}
-	return ""
 }

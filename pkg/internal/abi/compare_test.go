@@ -55,16 +55,16 @@ func TestCompareListsWhatDiffers(t *testing.T) {
 			p.Modules[0].Version = "v0.23.0"
 		}, []string{"go go version|go1.26.8|go1.27.1", "flag -trimpath|false|true", "module example.com/text|v0.22.0|v0.23.0"}},
 		{"a plugin for a host without cgo", func(h, p *Fingerprint, _ *Process) { h.Settings["CGO_ENABLED"] = "0" }, []string{
-			"host host|built with CGO_ENABLED=0|needs a host that can load plugins",
+			"host plugin support|built with CGO_ENABLED=0|needs it",
 		}},
 		{"a static host", func(h, p *Fingerprint, _ *Process) { h.Interp = "" }, []string{
-			"host host|statically linked|needs a host that can load plugins",
+			"host plugin support|statically linked|needs it",
 		}},
 		{"a host without package plugin", func(h, p *Fingerprint, _ *Process) { h.Packages = nil }, []string{
-			"host host|exports no package hashes|needs a host that can load plugins",
+			"host plugin support|exports no package hashes|needs it",
 		}},
 		{"a host that is a plugin", func(h, p *Fingerprint, _ *Process) { h.Kind, h.Settings["-buildmode"] = Plugin, "plugin" }, []string{
-			"host host|not a program: built with -buildmode=plugin|needs a host that can load plugins",
+			"host plugin support|not a program: built with -buildmode=plugin|needs it",
 		}},
 		{"an artifact that is no plugin", func(h, p *Fingerprint, _ *Process) { p.Kind, p.Settings["-buildmode"] = Other, "c-shared" }, []string{
 			"file build mode|plugin|built with -buildmode=c-shared",

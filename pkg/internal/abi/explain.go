@@ -1,6 +1,7 @@
 package abi
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ type rankedMismatch struct {
 func (c *comparison) explainPackage(pkg string, hash Hash, first definer) rankedMismatch {
 	m := Mismatch{
 		Kind: MismatchPackage, What: pkg, Host: first.hash.String() + first.from(), Artifact: hash.String(),
-		Rule: "HG0091", Limit: limitRuntime,
+		Rule: "HG0091", Limit: limitRuntime, Way: rebuild,
 	}
 	host, inHost := first.fp.moduleOf(pkg)
 	artifact, inArtifact := c.artifact.moduleOf(pkg)
@@ -37,20 +38,46 @@ func (c *comparison) explainPackage(pkg string, hash Hash, first definer) ranked
 	switch {
 	case !inHost && !inArtifact && isStd(pkg):
 		rank = rankStd
-		m.Hint = "the standard library differs: the two were built with different flags or in different environments"
-	case inHost && inArtifact && host.String() != artifact.String():
-		rank = rankModule
-		m.Hint = moduleHint(host)
-	case inHost != inArtifact:
-		m.Hint = "only one of the two knows the module it is from"
-	case inHost && host.Version == "(devel)":
+		m.Cause = "the standard library differs: the two were built with different flags or in different environments"
+	case inHost && inArtifact && first.fp.fromSource(host) && c.artifact.fromSource(artifact):
 		rank = rankOwn
 		m.Rule = "HG0090"
-		m.Hint = "its source changed since the host was built"
+		m.Cause, m.Way = "its source changed since the host was built"+revisions(first.fp, c.artifact), newHost
+	case inHost && inArtifact && (host.String() != artifact.String() || first.fp.fromSource(host) != c.artifact.fromSource(artifact)):
+		rank = rankModule
+		m.moduleAdvice(first.fp, host, artifact)
+	case inHost != inArtifact:
+		m.Cause = "only one of the two knows the module it is from"
 	default:
-		m.Hint = "the same version, built differently: with other flags, or from changed files"
+		m.Cause = "the same version, built differently: with other flags, or from changed files"
 	}
 	return rankedMismatch{m, rank}
+}
+
+// followed takes back that a package's own source must have changed: what lies below
+// it differs, too, first of all what has the given rank.
+func (m *rankedMismatch) followed(rank int) {
+	m.Rule, m.Way = "HG0091", rebuild
+	m.Cause = "other packages differ, and it may import them; whether its source changed as well does not show"
+	if rank == rankStd {
+		m.Cause = "it was built differently, as the standard library was; whether its source changed as well does not show"
+	}
+}
+
+// rebuild is the way out where the builder does the rest.
+const rebuild = "build it for this host: the builder follows the host's flags and versions"
+
+// newHost is the way out where no artifact can bring a change.
+const newHost = "restart the host with a new build (hotgo run does it)"
+
+// revisions names the commits of both builds, where they are known and differ.
+func revisions(host, artifact *Fingerprint) string {
+	const short = 12
+	h, a := host.Settings["vcs.revision"], artifact.Settings["vcs.revision"]
+	if h == a || len(h) < short || len(a) < short {
+		return ""
+	}
+	return " (host at " + h[:short] + ", artifact at " + a[:short] + ")"
 }
 
 // from names the artifact that a definer stands for; the host goes without.
@@ -61,14 +88,10 @@ func (d definer) from() string {
 	return " (from " + d.by + ")"
 }
 
-// moduleHint says what to do about a module in two versions.
-func moduleHint(host Module) string {
-	if host.Version == "(devel)" {
-		// The compiler labels files by module and version then, and labels are
-		// part of the hash: equal sources do not help.
-		return "the host was built from the sources of this module: build the plugin in that module or workspace"
-	}
-	return "build the plugin with the version that the host has"
+// fromSource reports whether a module was built from its source tree: the main
+// module, which newer releases give a version of its own, or one of a workspace.
+func (f *Fingerprint) fromSource(m Module) bool {
+	return m.Replace == nil && (m.Path == f.Main.Path || m.Version == "" || m.Version == "(devel)")
 }
 
 // differingModules adds the modules of the given packages that have two
@@ -86,15 +109,29 @@ func (c *comparison) differingModules(packages map[string]bool) {
 		host, ok1 := first.fp.moduleOf(pkg)
 		artifact, ok2 := c.artifact.moduleOf(pkg)
 		id := host.Path + first.from()
-		if !ok1 || !ok2 || seen[id] || host.String() == artifact.String() {
+		source, sameSource := first.fp.fromSource(host), c.artifact.fromSource(artifact)
+		if !ok1 || !ok2 || seen[id] || host.String() == artifact.String() && source == sameSource {
 			continue
 		}
 		seen[id] = true
-		c.add(Mismatch{
+		m := Mismatch{
 			Kind: MismatchModule, What: host.Path, Host: host.String() + first.from(), Artifact: artifact.String(),
-			Rule: "HG0091", Limit: limitRuntime, Hint: moduleHint(host),
-		})
+			Rule: "HG0091", Limit: limitRuntime,
+		}
+		if host.String() == artifact.String() {
+			m.Host, m.Artifact = sourced(m.Host, source), sourced(m.Artifact, sameSource)
+		}
+		m.moduleAdvice(first.fp, host, artifact)
+		c.add(m)
 	}
+}
+
+// sourced tells one version of a module, as its sources and as a dependency.
+func sourced(version string, source bool) string {
+	if source {
+		return version + " (main module)"
+	}
+	return version + " (dependency)"
 }
 
 // moduleOf gives the module that a package belongs to: the one with the
@@ -173,9 +210,9 @@ func (c *comparison) flag(key string) {
 	if host == artifact {
 		return
 	}
+	cause, way := flagAdvice(key, host)
 	c.add(Mismatch{
-		Kind: MismatchFlag, What: key, Host: host, Artifact: artifact,
-		Rule: "HG0091", Limit: limitRuntime, Hint: "build both with the same " + key,
+		Kind: MismatchFlag, What: key, Host: cmp.Or(host, "none"), Artifact: cmp.Or(artifact, "none"), Rule: "HG0091", Limit: limitRuntime, Cause: cause, Way: way,
 	})
 }
 

@@ -12,6 +12,10 @@ type Process struct {
 	// CPU is the highest GOAMD64 level that the processor has ("v1" to "v4",
 	// see [CPULevel]), or "" where it is not known.
 	CPU string
+	// Libraries has the symbol versions that shared libraries of the process
+	// define (see [DefinedVersions]), by the name under which artifacts ask for
+	// them. What artifacts need of a library that is not in it is not judged.
+	Libraries map[string][]string
 
 	packages map[string]definer
 	paths    map[string]string // plugin path -> who has it

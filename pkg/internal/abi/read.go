@@ -94,7 +94,7 @@ func Read(r io.ReaderAt, size int64) (fp *Fingerprint, err error) {
 	if fp.BuildID, err = m.buildID(); err != nil {
 		return nil, err
 	}
-	if fp.Needed, fp.GLIBC, err = m.libraries(); err != nil {
+	if fp.Needed, fp.Versions, err = m.libraries(); err != nil {
 		return nil, err
 	}
 	syms, err := m.readSymbols()

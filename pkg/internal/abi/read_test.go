@@ -32,7 +32,7 @@ func TestReadGivesEverythingThatDecides(t *testing.T) {
 		PluginPath: "example.com/shop/pricing",
 		Symbols:    map[string]SymbolKind{"Price": Func, "Rate": Var},
 		Needed:     []string{"libc.so.6"},
-		GLIBC:      []string{"GLIBC_2.2.5", "GLIBC_2.9", "GLIBC_2.34"},
+		Versions:   map[string][]string{"libc.so.6": {"GLIBC_2.2.5", "GLIBC_2.9", "GLIBC_2.34"}},
 	}
 	got := mustRead(t, plugin().build())
 	ignore := []cmp.Option{cmpopts.IgnoreUnexported(Fingerprint{}), cmpopts.IgnoreFields(Fingerprint{}, "Inits")}
@@ -350,15 +350,17 @@ func checkAgainstStandardLibrary(t *testing.T, fp *Fingerprint, r io.ReaderAt) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var versions []string
+		versions := map[string][]string{}
 		for _, lib := range needs {
 			for _, v := range lib.Needs {
-				versions = append(versions, v.Dep)
+				if v.Flags&elf.VER_FLG_WEAK == 0 {
+					versions[lib.Name] = append(versions[lib.Name], v.Dep)
+				}
 			}
+			slices.SortFunc(versions[lib.Name], compareVersions)
 		}
-		slices.SortFunc(versions, compareVersions)
-		if versions = slices.Compact(versions); !slices.Equal(versions, fp.GLIBC) {
-			t.Errorf("versions %q, debug/elf says %q", fp.GLIBC, versions)
+		if diff := cmp.Diff(versions, fp.Versions); diff != "" {
+			t.Errorf("versions of libraries (-debug/elf +abi):\n%s", diff)
 		}
 	}
 	info, err := buildinfo.Read(r)

@@ -31,6 +31,7 @@ type tiny struct {
 	inPlace    bool              // addresses in moduledata need no relocation
 	needed     []string          // DT_NEEDED
 	versions   []string          // of the C library
+	defined    []string          // versions that it defines itself
 	sections   map[string][]byte // more, or others in place of those made here
 }
 
@@ -245,6 +246,25 @@ func (t tiny) build() []byte {
 			need.u32(next)
 		}
 	}
+	def := &writer{order: order}
+	for i, v := range append([]string{"lib.so"}, t.defined...) {
+		flags, next := uint16(0), uint32(28)
+		if i == 0 {
+			flags = 1 // the library's own name
+		}
+		if i == len(t.defined) {
+			next = 0
+		}
+		def.u16(1)
+		def.u16(flags)
+		def.u16(uint16(i + 1))
+		def.u16(1)
+		def.u32(0)
+		def.u32(20)
+		def.u32(next)
+		def.u32(strs.add(v))
+		def.u32(0)
+	}
 	note := &writer{order: order}
 	note.u32(4)
 	note.u32(uint32(len(t.buildID)))
@@ -256,6 +276,9 @@ func (t tiny) build() []byte {
 	put(".dynsym", 11, strSection, sym.b)
 	put(".dynamic", 6, strSection, dyn.b)
 	put(".gnu.version_r", 0x6ffffffe, strSection, need.b)
+	if len(t.defined) > 0 {
+		put(".gnu.version_d", 0x6ffffffd, strSection, def.b)
+	}
 	put(".go.buildinfo", 1, 0, build.Bytes())
 	put(".note.go.buildid", 7, 0, note.b)
 	if t.pluginPath != "" {

@@ -157,3 +157,25 @@ func (t *Tool) MainModules(ctx context.Context) ([]*Module, error) {
 	}
 	return mods, nil
 }
+
+// Requirement is an edge of the module graph.
+type Requirement struct {
+	By       string // "module@version"; a main module goes without a version
+	Required string // "module@version"
+}
+
+// ModuleGraph gives the requirements of the main modules and of all that they
+// require, as go.mod files state them: before one version of each is selected.
+func (t *Tool) ModuleGraph(ctx context.Context) ([]Requirement, error) {
+	out, err := t.run(ctx, "mod", "graph")
+	if err != nil {
+		return nil, err
+	}
+	var edges []Requirement
+	for line := range strings.Lines(string(out)) {
+		if by, required, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			edges = append(edges, Requirement{By: by, Required: required})
+		}
+	}
+	return edges, nil
+}
