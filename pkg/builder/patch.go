@@ -196,13 +196,13 @@ func (b *Builder) PlanPatch(ctx context.Context, host Host, plugins []Plugin) (*
 // patchScan gets ready what a plan of the host needs. The caller has to call
 // leave.
 func (b *Builder) patchScan(ctx context.Context, host Host, plugins []Plugin) (_ *scan, _ *PatchPlan, leave func(), err error) {
-	s, leave, err := b.scan(ctx, host, plugins)
+	s, done, err := b.scan(ctx, host, plugins)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	defer func() {
 		if err != nil {
-			leave()
+			done()
 		}
 	}()
 	if err := s.patchable(); err != nil {
@@ -218,7 +218,7 @@ func (b *Builder) patchScan(ctx context.Context, host Host, plugins []Plugin) (_
 		Host: host, Name: path.Base(s.host), Verdict: NoDifference,
 		settings: s.settings, env: s.env, host: s.target.fp, deps: s.graph, main: s.host,
 		Assumed: s.baseline != nil && s.baseline.Assumed,
-	}, leave, nil
+	}, done, nil
 }
 
 // artifactName is the name of the patch's artifacts.
