@@ -158,6 +158,9 @@ func hostDiff(v deploy.Verdict) ui.HostDiff {
 	case patched:
 		h.Verdict = control.Patched
 	}
+	if r := choose.FromError(v.Unit, v.Uncompared); r != nil && h.Reason == "" {
+		h.Reason = "its own code was not compared: " + r.Reason()
+	}
 	for _, r := range v.Refusals {
 		h.Verdict, h.Pending, h.Next = control.RestartRequired, true, r.Next
 		h.Evidence = append(h.Evidence, r.Evidence...)

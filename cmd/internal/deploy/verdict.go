@@ -18,7 +18,9 @@ type Verdict struct {
 	Patch *builder.PatchPlan // of the host's own code, nil where nothing of it that runs differs
 	// Differ has the plugins that differ and are no part of that patch.
 	Differ []PluginVerdict
-	Err    error // why there is no verdict: sources that do not compile
+	// Uncompared is why the host's own code was not compared, nil where it was.
+	Uncompared error
+	Err        error // why there is no verdict: sources that do not compile, or nothing to compare
 }
 
 // PluginVerdict is a plugin that would be swapped, or patched as it was loaded.
@@ -89,6 +91,7 @@ func (b *binary) verdict(st control.Status, file bool) Verdict {
 		v.Err = b.PatchErr
 		return v
 	}
+	v.Uncompared = b.PatchErr
 	v.Decision = b.decide(st, nil, nil)
 	if b.dead(st) {
 		v.Patch = nil
@@ -115,6 +118,9 @@ func (b *binary) verdict(st control.Status, file bool) Verdict {
 		default:
 			v.Differ = append(v.Differ, PluginVerdict{Plugin: p.Name, Way: way, Key: plan.Key, Instead: v.Instead[p.Name]})
 		}
+	}
+	if file && len(v.Differ) == 0 && len(v.Refusals) == 0 {
+		v.Err = v.Uncompared // nothing was compared at all
 	}
 	return v
 }
