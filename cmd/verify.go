@@ -42,7 +42,9 @@ the last word. Without --host these are the running hosts that a push would load
 into.
 
 In the module that the artifact is from, hotgo also says which module requires a
-version, and which files of a shared package have changed.`,
+version, and which files of a shared package have changed. In the host's module it
+compares functions that no hash speaks of: their bodies in the artifact and in the
+host.`,
 		Example: `  hotgo verify greet-3fa91c0d2b7e.so --host ./server
   hotgo verify greet-3fa91c0d2b7e.so --host 812 -o json
   hotgo verify greet-3fa91c0d2b7e.so`,
@@ -80,7 +82,7 @@ func (s *session) verify(ctx context.Context, path, host string) error {
 		return err
 	}
 	defer s.beat("verifying")()
-	fx := verify.Effects{DryRun: dryRun, Explain: s.explainReport}
+	fx := verify.Effects{DryRun: dryRun, Explain: s.explainReport, CompareBodies: s.compareBodies}
 	answer := ui.VerifyAnswer{V: 1, Verdict: ui.VerifyFits}
 	for _, subject := range subjects {
 		v, err := verify.Judge(ctx, path, plugin, subject, fx)
@@ -165,6 +167,16 @@ func (s *session) explainReport(ctx context.Context, r *builder.Report) {
 	}
 	defer b.Close()
 	b.Explain(ctx, r)
+}
+
+// compareBodies adds the functions that no hash speaks of.
+func (s *session) compareBodies(ctx context.Context, r *builder.Report) error {
+	b, err := s.builder()
+	if err != nil {
+		return nil //nolint:nilerr // as in explainReport
+	}
+	defer b.Close()
+	return b.CompareBodies(ctx, r)
 }
 
 func verifiedArtifact(r *builder.Report) ui.VerifiedArtifact {

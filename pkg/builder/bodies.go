@@ -2,9 +2,11 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
@@ -28,8 +30,60 @@ import (
 // was built from is known, or can be checked: compiled the host's way it has to
 // give the host's code, and compiled the plugin's way the artifact's.
 
-// sharedBodies finds the functions of the user's packages that an artifact has in
-// another form than the host. compared lists the packages that were looked into.
+// CompareBodies adds to a report that fits the functions of the user's packages that
+// the artifact has in another form than the host, which keeps it out. It compiles
+// those packages, in a second or so each for the first time; where that cannot be
+// done, as outside the host's module, the report gets a note with the reason.
+//
+// It runs the go command, and belongs to one report at a time.
+//
+// Errors: those of ctx.
+func (b *Builder) CompareBodies(ctx context.Context, r *Report) error {
+	if !r.hasCopies() {
+		return nil
+	}
+	differ, _, err := b.sharedBodies(ctx, Host{Binary: r.Host.Binary}, r.Artifact.Path, r.file)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		r.Add(Mismatch{
+			Kind: MismatchUnknown, Weight: Notes, What: "bodies of functions", Artifact: "bodies of shared functions were not compared", Limit: "hotgo",
+			Cause: "no hash shows that a function which is not inlined has another body, and the sources do not tell here: " + reasonOf(err),
+			Way:   "verify it where the host was built: hotgo run writes down what from",
+		})
+	}
+	for _, m := range differ {
+		r.Add(m)
+	}
+	return nil
+}
+
+// hasCopies reports whether an artifact that fits may have functions of the host's
+// own module beside the host's. A thin one has none.
+func (r *Report) hasCopies() bool {
+	if !r.Fits() || r.host == nil || r.file == nil || r.Artifact.Manifest.Link == "thin" || r.host.Main.Path == "" {
+		return false
+	}
+	for pkg := range r.file.Packages {
+		_, shared := r.host.Packages[pkg]
+		if shared && (pkg == r.host.Main.Path || strings.HasPrefix(pkg, r.host.Main.Path+"/")) {
+			return true
+		}
+	}
+	return false
+}
+
+// reasonOf gives what an error is about on one line: its evidence, if it has any.
+func reasonOf(err error) string {
+	if c, ok := errors.AsType[*ConflictError](err); ok && len(c.Evidence) > 0 {
+		return c.Evidence[0].What + ": " + c.Evidence[0].Artifact
+	}
+	return firstLine(err.Error())
+}
+
+// sharedBodies finds the functions that differ. compared lists the packages that
+// were looked into.
 //
 // Errors: *ConflictError where what the host was built from is not known exactly,
 // or no source of it is at hand; those of the go command.
@@ -83,10 +137,10 @@ func (b *Builder) sharedBodies(ctx context.Context, host Host, artifact string, 
 		}
 		for name := range notAsLinked(image, objects, types, constantOperands) {
 			differ = append(differ, Mismatch{
-				What: funcdiff.Short(name), Host: "as built", Artifact: "another body",
-				Kind: abi.MismatchPackage, Rule: ruleShared,
+				Kind: MismatchSource, What: funcdiff.Short(name), Host: "as built", Artifact: "another body", Rule: ruleShared,
 				Limit: "a package that host and plugin share has one copy, the host's",
-				Hint:  "no hash shows it: the plugin's calls would run its own body, and everything else the host's",
+				Cause: "no hash shows it, and the runtime would let it in: the plugin's calls would run its own body, and everything else the host's",
+				Way:   "build it from what the host was built from, or the host from the same sources",
 			})
 		}
 	}

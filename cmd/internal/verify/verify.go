@@ -23,8 +23,11 @@ type Verdict struct {
 type Effects struct {
 	// DryRun has a host run its own preflight.
 	DryRun func(ctx context.Context, st control.Status, path string) (*control.Event, error)
-	// Explain adds what the sources tell. It may be nil.
+	// Explain adds what the sources tell of what was found. It may be nil.
 	Explain func(context.Context, *builder.Report)
+	// CompareBodies adds what the sources alone tell of an artifact that fits
+	// otherwise. It may be nil.
+	CompareBodies func(context.Context, *builder.Report) error
 }
 
 // Judge holds the artifact at path against one host. plugin is its name in hosts,
@@ -53,8 +56,13 @@ func Judge(ctx context.Context, path, plugin string, s Subject, fx Effects) (*Ve
 		v.Asked = true
 		v.Live = ev != nil && ev.Event == control.KindUnchanged
 	}
-	if !r.Fits() && fx.Explain != nil {
+	switch {
+	case !r.Fits() && fx.Explain != nil:
 		fx.Explain(ctx, r)
+	case r.Fits() && !v.Live && fx.CompareBodies != nil:
+		if err := fx.CompareBodies(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	if v.Next = next; next == "" {
 		v.Next = r.Next(s.Build)
