@@ -172,6 +172,16 @@ func (t *transaction) adviseForeign(e *control.Error, found []abi.Mismatch) {
 	}
 }
 
+// adviseOpened explains the runtime's refusal of a foreign artifact that is in the
+// process although no load has brought it (runtime/plugin.go, Go 1.26: "plugin
+// already loaded").
+func (t *transaction) adviseOpened(e *control.Error) {
+	if t.in.manifest.Foreign && strings.Contains(e.Err.Error(), "plugin already loaded") {
+		e.Message += ", which the program has opened by itself"
+		e.Next = "hotgo push " + t.plugin.name
+	}
+}
+
 // sharedNotes says which packages a foreign artifact has in part from an earlier
 // one. An artifact of hotgo's has its own copy of what the user may edit.
 func (t *transaction) sharedNotes() []control.Finding {

@@ -217,6 +217,18 @@ func TestForeignMisfitSaysWhoBuildsOneThatFits(t *testing.T) {
 	}
 }
 
+func TestForeignPluginThatTheProgramOpenedIsLeftToIt(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	Bind(h, "pricing", "Price", times(1))
+	path := f.versionInit(foreignManifest("example.com/pricing", "a", prices(2)), func() (map[string]any, error) {
+		return nil, errors.New(`plugin.Open("a"): plugin already loaded`)
+	})
+	if e := mustFail(t, h, path, control.CodeRefused); !strings.Contains(e.Message, "opened by itself") || e.Next != "hotgo push pricing" {
+		t.Errorf("refusal %+v", e)
+	}
+}
+
 func TestForeignLoadTellsWhatItHasFromEarlierOnes(t *testing.T) {
 	f := newFakeProcess(t)
 	h := openHost(t, Options{}, f)

@@ -281,6 +281,7 @@ func (t *transaction) openError(err error, how outcome) error {
 		if strings.Contains(err.Error(), "failed to map segment") { // glibc, of a file on a noexec mount
 			e.Next = fmt.Sprintf("set TMPDIR or Options.Dir to a directory that is not mounted noexec (%s is)", filepath.Dir(t.file.path))
 		}
+		t.adviseOpened(e)
 	default:
 		var ce *control.Error
 		if errors.As(err, &ce) {
