@@ -125,7 +125,7 @@ func TestForeignVersionsComeAndGoAsOthersDo(t *testing.T) {
 }
 
 // ownOrder stands for a type that a plugin defines.
-type ownOrder struct{ items int }
+type ownOrder struct{ Items int }
 
 // TestFailedForeignLoadKeepsOldGeneration goes through what a manifest would have
 // told: what the file shows is refused before it is opened, the rest after.
