@@ -117,6 +117,7 @@ func (h *Host) fail(g *generation, err error) error {
 		ce = refusal(err)
 	}
 	if g != nil {
+		adviseMisfit(ce, &g.manifest, true)
 		h.mu.Lock()
 		g.reason = shortText(ce.Error())
 		h.mu.Unlock()

@@ -172,6 +172,27 @@ func (t *transaction) adviseForeign(e *control.Error, found []abi.Mismatch) {
 	}
 }
 
+// adviseMisfit puts what helps into the error for a foreign artifact with a symbol
+// that does not fit, if err is one. Once it was opened its plugin path is taken.
+func adviseMisfit(err error, m *artifact.Manifest, opened bool) {
+	var e *control.Error
+	if !m.Foreign || !errors.As(err, &e) || len(e.Evidence) == 0 {
+		return
+	}
+	push := "build it again, and hotgo push FILE"
+	if opened {
+		push = "hotgo push " + m.Plugin
+	}
+	switch symbol := e.Evidence[0].What; e.Rule {
+	case ruleSymbolGone:
+		e.Next = fmt.Sprintf("export %s, %s", symbol, push)
+	case ruleSignature:
+		e.Next = fmt.Sprintf("give %s the type that the host has, %s", symbol, push)
+	case rulePrivateType:
+		e.Next = fmt.Sprintf("give %s a type of a package that the host uses otherwise too, %s", symbol, push)
+	}
+}
+
 // adviseOpened explains the runtime's refusal of a foreign artifact that is in the
 // process although no load has brought it (runtime/plugin.go, Go 1.26: "plugin
 // already loaded").

@@ -166,6 +166,13 @@ func TestFailedForeignLoadKeepsOldGeneration(t *testing.T) {
 				if e.Rule != c.rule || !strings.Contains(e.Error(), c.says) {
 					t.Errorf("error %q with rule %q", e.Error(), e.Rule)
 				}
+				next := "hotgo push FILE"
+				if c.opened { // its plugin path is taken
+					next = "hotgo push pricing"
+				}
+				if c.rule != "" && !strings.HasSuffix(e.Next, next) {
+					t.Errorf("next is %q, want %q", e.Next, next)
+				}
 			}
 			if price.Get()(1) != 2 || price.Generation() != 1 {
 				t.Error("the old generation does not serve")

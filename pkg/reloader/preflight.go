@@ -75,7 +75,9 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	t.notes = t.sharedNotes()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return nil, t.wanted()
+	err = t.wanted()
+	adviseMisfit(err, m, false)
+	return nil, err
 }
 
 // inspect reads the copy.
