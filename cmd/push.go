@@ -43,8 +43,8 @@ patch would do. To push a host's own code alone, name it as its main package is
 named.
 
 A Go plugin that hotgo did not build (go build -buildmode=plugin) is pushed like an
-artifact. It is the plugin of the host that is called as its directory is, else the
-one plugin all of whose symbols it exports, else the one that --plugin names.
+artifact. It is the plugin that --plugin names, else the one of the host that is
+called as its directory is, else the one all of whose symbols it exports.
 
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,

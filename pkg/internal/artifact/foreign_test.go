@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -73,6 +74,10 @@ func TestForeignManifestIsTheFilesOwn(t *testing.T) {
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("%+v\nwant %+v", m, want)
+	}
+	var said Manifest
+	if err := json.Unmarshal([]byte(`{"plugin":"rules","foreign":true,"Foreign":true}`), &said); err != nil || said.Foreign {
+		t.Errorf("a file says that it is foreign: %+v, %v", said, err)
 	}
 	m.Plugin = "rules"
 	if err := m.validate(); err != nil {
