@@ -89,6 +89,23 @@ func TestSecondVersionBuiltByHandIsRefusedBeforeTheRuntimeDoes(t *testing.T) {
 	h.serves(5, 3)
 }
 
+func TestPluginThatTheProgramOpenedIsKnown(t *testing.T) {
+	t.Parallel()
+	path := byHand(t, "good")
+	h := startHost(t, "TEST_OPEN="+path)
+	e := h.refuses(path, control.CodeIncompatible)
+	if e.Next != "hotgo push pricing" || !strings.Contains(text(e), "taken by the program itself, from "+path) {
+		t.Errorf("refusal %s", text(e))
+	}
+	h.serves(1, 0)
+	// It did not get to the runtime, whose refusal would have spoilt what it brings.
+	ev := h.load(byHand(t, "good"))
+	if len(ev.Notes) != 1 || !strings.Contains(ev.Notes[0].Text, "the program itself") {
+		t.Errorf("notes %+v", ev.Notes)
+	}
+	h.serves(5, 1)
+}
+
 // TestHostileForeignFilesLeaveTheHostServing sends plugins without a manifest, so
 // nothing but the file tells the host what it is about to open.
 func TestHostileForeignFilesLeaveTheHostServing(t *testing.T) {

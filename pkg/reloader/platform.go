@@ -65,8 +65,9 @@ type process struct {
 	host    func() (*abi.Fingerprint, error)
 	itabs   *itabNames
 
-	mu     sync.Mutex // guards ledger: a late initialiser reports outside loading
+	mu     sync.Mutex // guards what follows: a late initialiser reports outside loading
 	ledger abi.Process
+	known  map[string]bool // files that loads have opened, or that noticeOthers has looked at
 }
 
 // thisProcess belongs to all hosts of the process, since the runtime's tables do.
@@ -172,6 +173,7 @@ func (p *process) judge(in *inspection) ([]abi.Mismatch, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.noticeOthers()
 	return abi.Compare(host, in.print, &p.ledger), nil
 }
 
@@ -185,10 +187,39 @@ func (p *process) shared(in *inspection) []abi.SharedPackage {
 	return p.ledger.Shared(host, in.print)
 }
 
+// noticeOthers enters what the program has opened with plugin.Open itself, as far as
+// the files are where they were: such a plugin has its path, and its packages are
+// the first. What the file of one looked like that was replaced meanwhile nobody can
+// tell; there the runtime's own check remains. Each file is read once. The caller holds
+// mu.
+func (p *process) noticeOthers() {
+	self, _ := os.Executable()
+	for _, m := range mappedCode() {
+		if p.known[m.path] || m.path == self {
+			continue
+		}
+		p.know(m.path)
+		if !m.unchanged() {
+			continue
+		}
+		if fp, err := abi.ReadFile(m.path); err == nil && fp.Kind == abi.Plugin {
+			p.ledger.Add(fp, "the program itself, from "+m.path, false)
+		}
+	}
+}
+
+func (p *process) know(path string) {
+	if p.known == nil {
+		p.known = map[string]bool{}
+	}
+	p.known[path] = true
+}
+
 // record: see abi.Process for what each outcome leaves behind.
 func (p *process) record(in *inspection, path, by string, how outcome) (mapped bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.know(path)
 	defer func() {
 		if mapped {
 			p.itabs.add(in.itabs)
