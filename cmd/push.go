@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 type pushFlags struct {
 	wait, detach, detailed bool
 	dryRun                 string // "", "client" or "server"
+	plugin                 string // what a file is that hotgo did not build
 }
 
 func newPush(a *app) *cobra.Command {
@@ -40,12 +42,17 @@ generation is loaded beside the one that serves. --mode swap never patches, --mo
 patch never swaps; hotgo diff shows beforehand what a push would do. To push a
 host's own code alone, name it as its main package is named.
 
+A Go plugin that hotgo did not build (go build -buildmode=plugin) is pushed like an
+artifact. It is the plugin that --plugin names, else the one of the host that is
+called as its directory is, else the one all of whose symbols it exports.
+
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,
 		Example: `  hotgo push
   hotgo push ./plugins/greet --target shop
   hotgo push --mode patch
   hotgo push greet-3fa91c0d2b7e.so --dry-run=server
+  hotgo push --plugin greet ./hello.so
   hotgo push --dry-run=client --detailed-exitcode`,
 		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
 			if err := f.check(s.cfg); err != nil {
@@ -59,9 +66,11 @@ host's own code alone, name it as its main package is named.
 	a.completeFlags(c)
 	c.Flags().BoolVar(&f.wait, "wait", true, "wait until the new code serves")
 	c.Flags().BoolVar(&f.detach, "detach", false, "return once hosts have checked the artifact, and load in the background")
+	c.Flags().StringVar(&f.plugin, "plugin", "", "the `NAME` of the plugin that the file is, where the file does not tell")
 	c.Flags().StringVar(&f.dryRun, "dry-run", "", "load nothing; `WHERE` to check is client or server")
 	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be loaded")
 	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
+	_ = c.RegisterFlagCompletionFunc("plugin", a.completePlugins)
 	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
 	c.MarkFlagsMutuallyExclusive("wait", "detach")
 	return c
@@ -93,7 +102,7 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 			_ = b.Close()
 		}
 	}()
-	changes, err := s.changes(ctx, args, found.Hosts, func() (*builder.Builder, error) {
+	changes, err := s.changes(ctx, args, f.plugin, found.Hosts, func() (*builder.Builder, error) {
 		var err error
 		b, err = s.builder()
 		return b, err
@@ -124,7 +133,7 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 }
 
 // changes says what goes where: artifact files as they are, plugins by plan.
-func (s *session) changes(ctx context.Context, args []string, all []control.Status, newBuilder func() (*builder.Builder, error)) ([]*deploy.Change, error) {
+func (s *session) changes(ctx context.Context, args []string, as string, all []control.Status, newBuilder func() (*builder.Builder, error)) ([]*deploy.Change, error) {
 	var files, named []string
 	for _, arg := range args {
 		if fi, err := os.Stat(arg); err == nil && fi.Mode().IsRegular() {
@@ -136,8 +145,11 @@ func (s *session) changes(ctx context.Context, args []string, all []control.Stat
 		}
 		named = append(named, arg)
 	}
+	if as != "" && (len(files) != 1 || len(named) > 0) {
+		return nil, &usageError{msg: "--plugin says what one file is: name that file, and nothing else", next: "hotgo push --plugin NAME FILE"}
+	}
 	targeted := len(s.cfg.Targets) > 0
-	changes, err := deploy.FromFiles(files, all, targeted)
+	changes, err := deploy.FromFiles(files, all, as, targeted)
 	if err != nil || len(named) == 0 && len(files) > 0 {
 		return changes, holds(changes, all, err)
 	}
@@ -171,13 +183,13 @@ func (s *session) loader(f pushFlags) func(context.Context, control.Status, *bui
 	return func(ctx context.Context, st control.Status, art *builder.Artifact) (control.Event, error) {
 		client := control.NewClient(st.Socket)
 		defer client.Close()
-		opts := control.LoadOptions{Digest: art.Digest, DryRun: f.detach || f.dryRun == "server"}
+		opts := control.LoadOptions{Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server"}
 		ev, err := client.LoadFile(ctx, art.Path, opts)
 		if err != nil {
 			return control.Event{}, fmt.Errorf("%s would not load into %s (pid %d): %w", nameOf(art), st.Name, st.PID, err)
 		}
 		if f.detach && ev.Event != control.KindUnchanged {
-			return *ev, s.loadDetached(st, art)
+			return *ev, s.loadDetached(st, art, f.plugin)
 		}
 		return *ev, nil
 	}
@@ -202,12 +214,16 @@ func nameOf(art *builder.Artifact) string {
 }
 
 // loadDetached starts another hotgo that loads and waits in place of this one.
-func (s *session) loadDetached(st control.Status, art *builder.Artifact) error {
+func (s *session) loadDetached(st control.Status, art *builder.Artifact, as string) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("load in the background: %w", err)
 	}
-	child := exec.Command(exe, "push", "--quiet", "--target", st.Socket, art.Path)
+	args := []string{"push", "--quiet", "--target", st.Socket}
+	if as != "" {
+		args = append(args, "--plugin", as)
+	}
+	child := exec.Command(exe, append(args, art.Path)...)
 	child.Args[0] = "hotgo"
 	child.SysProcAttr = detachedAttr()
 	if err := child.Start(); err != nil {
@@ -241,7 +257,7 @@ func (s *session) pushAnswer(results []deploy.Result, found *hosts.Found, f push
 		if r.Err != nil || s.json() || r.Change.Artifact == nil {
 			continue
 		}
-		line := nameOf(r.Change.Artifact) + "@" + r.Change.Artifact.Digest
+		line := cmp.Or(r.Event.Plugin, nameOf(r.Change.Artifact)) + "@" + r.Change.Artifact.Digest
 		if lines[line] {
 			continue
 		}

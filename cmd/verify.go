@@ -137,7 +137,7 @@ func (s *session) subjects(ctx context.Context, path, host string) (subjects []v
 		}
 		return nil, nil, err
 	}
-	changes, err := deploy.FromFiles([]string{path}, found.Hosts, len(s.cfg.Targets) > 0)
+	changes, err := deploy.FromFiles([]string{path}, found.Hosts, "", len(s.cfg.Targets) > 0)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -217,6 +217,10 @@ func (r *Report) readManifest(path string) error {
 	case err == nil:
 		r.Artifact.Manifest, r.Package = m, m.Package
 	case errors.Is(err, artifact.ErrNoManifest):
+		if _, err := artifact.Foreign(r.file, r.Artifact.Digest); errors.Is(err, artifact.ErrDamaged) {
+			r.Add(abi.Damaged(err))
+			return nil
+		}
 		r.Foreign = true
 		r.Add(foreign())
 	case errors.Is(err, artifact.ErrNewer):

@@ -77,7 +77,7 @@ func (h *Host) check(p *pluginState, g *generation) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, err := p.table(g)
-	return err
+	return ownTypeError(g, err)
 }
 
 // commit is the switch: one store moves every handle of the plugin. The
@@ -117,6 +117,7 @@ func (h *Host) fail(g *generation, err error) error {
 		ce = refusal(err)
 	}
 	if g != nil {
+		adviseMisfit(ce, &g.manifest, true)
 		h.mu.Lock()
 		g.reason = shortText(ce.Error())
 		h.mu.Unlock()

@@ -30,6 +30,7 @@ type fakeProcess struct {
 	paths   map[string]bool
 	records []string
 	misfit  map[string][]abi.Mismatch
+	shared  []abi.SharedPackage
 	code    *fakeCode
 }
 
@@ -46,6 +47,7 @@ func (f *fakeProcess) platform() *platform {
 		support: func() error { return nil },
 		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
+		shared:  func(*inspection) []abi.SharedPackage { return f.shared },
 		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(),
 	}
 }
@@ -55,14 +57,21 @@ func (f *fakeProcess) inspect(r io.ReaderAt, size int64) (*inspection, error) {
 	if err := json.NewDecoder(io.NewSectionReader(r, 0, size)).Decode(&m); err != nil {
 		return nil, &abi.Error{Reason: abi.NotELF}
 	}
+	if m.Foreign = m.Tool == byHand; m.Foreign {
+		m.Plugin, m.Untyped = "", true
+	}
 	path := "fake/" + m.Key
 	if m.Tool == "another plugin" {
 		path = m.PluginPath
 	}
 	in := &inspection{manifest: m, print: &abi.Fingerprint{
 		Kind: abi.Plugin, PluginPath: path, GoVersion: m.GoVersion, Machine: m.GOARCH,
-		Symbols: map[string]abi.SymbolKind{goplugin.Entry: abi.Func},
+		Symbols:  map[string]abi.SymbolKind{goplugin.Entry: abi.Func},
+		Packages: map[string]abi.Hash{},
 	}}
+	for pkg := range m.Packages {
+		in.print.Packages[pkg] = abi.Hash{}
+	}
 	for _, name := range m.Joined { // what a fake artifact refers to
 		in.refers = append(in.refers, nameHash(name))
 	}
@@ -74,7 +83,7 @@ func (f *fakeProcess) judge(in *inspection) ([]abi.Mismatch, error) {
 	return f.misfit[in.manifest.Key], nil
 }
 
-func (f *fakeProcess) open(path string) (goplugin.Symbols, error) {
+func (f *fakeProcess) open(_ *inspection, path string) (goplugin.Symbols, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

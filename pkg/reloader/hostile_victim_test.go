@@ -51,7 +51,13 @@ func good(t *testing.T) string {
 // variantBytes makes the plugin that variant puts a manifest on.
 func variantBytes(t *testing.T, mode string) []byte {
 	t.Helper()
-	b := variantFile(t)
+	return variantOf(t, "variant.so", mode)
+}
+
+// variantOf makes a variant of a fixture.
+func variantOf(t *testing.T, file, mode string) []byte {
+	t.Helper()
+	b := variantFile(t, file)
 	const digits = 7
 	name, n := "variant_", variantCount.Add(1)
 	for range digits {
@@ -68,9 +74,9 @@ func variantBytes(t *testing.T, mode string) []byte {
 	return replaceBytes(t, b, "variant:good................", fmt.Sprintf("%-28s", "variant:"+mode), ".")
 }
 
-func variantFile(t *testing.T) []byte {
+func variantFile(t *testing.T, file string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(fixture(t, "variant.so"))
+	b, err := os.ReadFile(fixture(t, file))
 	if err != nil {
 		t.Fatal(err)
 	}

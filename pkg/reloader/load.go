@@ -16,7 +16,8 @@ import (
 
 // Load makes the artifact in a file live, as POST /v1/load does, and gives the
 // event that tells how: the verdict is swapped, or patched where the artifact is
-// a patch, or unchanged where the same version is live already. The file may be changed or removed afterwards.
+// a patch, or unchanged where the same version is live already. The file may be
+// changed or removed afterwards.
 //
 // ctx bounds the copying, the wait for other loads and the preflight. From
 // then on a load runs to its end, within the limits of Options: half a load
@@ -25,13 +26,21 @@ import (
 // Errors: always a *control.Error. The generation that served before still
 // does.
 func (h *Host) Load(ctx context.Context, path string) (control.Event, error) {
-	return h.load(ctx, loadRequest{receive: func() (*copied, error) { return h.receiveFile(ctx, path) }})
+	return h.LoadAs(ctx, "", path)
+}
+
+// LoadAs is Load for a Go plugin that hotgo did not build, where its file does
+// not tell which plugin of the host it is, and the caller does. Of an artifact
+// that hotgo built it has to be the name that it was built for.
+func (h *Host) LoadAs(ctx context.Context, plugin, path string) (control.Event, error) {
+	return h.load(ctx, loadRequest{plugin: plugin, receive: func() (*copied, error) { return h.receiveFile(ctx, path) }})
 }
 
 // loadRequest is one load, however it arrived.
 type loadRequest struct {
 	receive func() (*copied, error)
 	digest  string // what the bytes must have; "" compares nothing
+	plugin  string // which plugin it is; "" asks the artifact
 	dryRun  bool
 	caller  *control.Caller
 }
@@ -72,8 +81,9 @@ type transaction struct {
 	mapped bool
 	event  control.Event // grows with what is known
 	phases control.Phases
-	told   chan struct{} // closed when the event is recorded
-	base   *patchBase    // of a patch that was not opened before
+	told   chan struct{}     // closed when the event is recorded
+	base   *patchBase        // of a patch that was not opened before
+	notes  []control.Finding // on what is opened, if it goes live
 }
 
 // load runs a transaction and records how it ended.
@@ -161,7 +171,7 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 		t.event.Event, t.event.Verdict, t.event.Generation = control.KindUnchanged, control.Unchanged, earlier.number
 		return nil, nil
 	case t.req.dryRun:
-		t.event.Event = control.KindVerified
+		t.event.Event, t.event.Notes = control.KindVerified, t.notes
 		return nil, nil
 	case earlier != nil:
 		t.event.Reason = fmt.Sprintf("generation %d was opened before and is live again", earlier.number)
@@ -169,7 +179,8 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	}
 	t.h.record(control.Event{
 		Event: control.KindVerified, Plugin: t.event.Plugin, Key: t.event.Key, Digest: t.event.Digest,
-		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, LinkReason: t.event.LinkReason, Caller: t.event.Caller,
+		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, LinkReason: t.event.LinkReason, Foreign: t.event.Foreign,
+		Caller: t.event.Caller,
 	})
 	start = time.Now()
 	g, err := t.open()
@@ -194,7 +205,7 @@ func (t *transaction) open() (*generation, error) {
 	by := fmt.Sprintf("%s generation %d", g.plugin, g.number)
 	var entry goplugin.Symbols
 	err := h.supervise(h.opts.OpenTimeout, func() (err error) {
-		entry, err = h.platform.open(g.path)
+		entry, err = h.platform.open(t.in, g.path)
 		return err
 	}, func(late error) {
 		if late == nil {
@@ -270,6 +281,7 @@ func (t *transaction) openError(err error, how outcome) error {
 		if strings.Contains(err.Error(), "failed to map segment") { // glibc, of a file on a noexec mount
 			e.Next = fmt.Sprintf("set TMPDIR or Options.Dir to a directory that is not mounted noexec (%s is)", filepath.Dir(t.file.path))
 		}
+		t.adviseOpened(e)
 	default:
 		var ce *control.Error
 		if errors.As(err, &ce) {
@@ -290,6 +302,7 @@ func (t *transaction) activate(g *generation) error {
 	}
 	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
 	t.h.tellPatch(&t.event, change)
+	t.event.Notes = append(t.event.Notes, t.notes...)
 	return nil
 }
 

@@ -76,6 +76,13 @@ func (t *transaction) findBase() (*patchBase, error) {
 		}
 		return nil, e
 	}
+	if root.manifest.Foreign {
+		// No builder knows what it was built from, nor where its code lies.
+		return nil, &control.Error{
+			Code: control.CodeRefused, Message: fmt.Sprintf("generation %d of %s was not built by hotgo, and is swapped, not patched", root.number, m.Plugin),
+			Limit: "hotgo", Next: "hotgo push --mode swap " + m.Plugin,
+		}
+	}
 	if known != nil {
 		return known, nil
 	}

@@ -45,6 +45,9 @@ func newPatching() *patching {
 }
 
 func loadedBias(in *inspection, entry goplugin.Symbols) uintptr {
+	if in.manifest.Foreign {
+		return 0 // the entry is ours; no patch is made for such a generation
+	}
 	return reflect.ValueOf(entry).Pointer() - uintptr(in.entry)
 }
 

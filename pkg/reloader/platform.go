@@ -47,9 +47,11 @@ type platform struct {
 	support func() error
 	inspect func(f io.ReaderAt, size int64) (*inspection, error)
 	judge   func(*inspection) ([]abi.Mismatch, error)
+	// shared lists the packages of which earlier artifacts have the variables.
+	shared func(*inspection) []abi.SharedPackage
 	// hide edits the copy at path, which is opened next, for the runtime.
 	hide func(path string) (hidden, error)
-	open func(path string) (goplugin.Symbols, error)
+	open func(in *inspection, path string) (goplugin.Symbols, error)
 	// record enters a load in the ledger and reports whether its code is mapped.
 	record  func(in *inspection, path, by string, how outcome) (mapped bool)
 	host    func() (*abi.Fingerprint, error)
@@ -63,8 +65,9 @@ type process struct {
 	host    func() (*abi.Fingerprint, error)
 	itabs   *itabNames
 
-	mu     sync.Mutex // guards ledger: a late initialiser reports outside loading
+	mu     sync.Mutex // guards what follows: a late initialiser reports outside loading
 	ledger abi.Process
+	known  map[string]bool // files that loads have opened, or that noticeOthers has looked at
 }
 
 // thisProcess belongs to all hosts of the process, since the runtime's tables do.
@@ -77,7 +80,7 @@ func newProcess() *platform {
 	}
 	return &platform{
 		lock: &p.loading, support: supported, inspect: inspect, patches: newPatching(),
-		judge: p.judge, hide: p.itabs.hide, open: goplugin.Open, record: p.record, host: p.host,
+		judge: p.judge, shared: p.shared, hide: p.itabs.hide, open: open, record: p.record, host: p.host,
 	}
 }
 
@@ -119,8 +122,8 @@ func executable() (string, error) {
 }
 
 // inspect reads everything a load needs from an artifact. The order gives the
-// clearest error: whether it is a whole Go plugin at all, then whether hotgo
-// built it and every byte is as it was.
+// clearest error: whether it is a whole Go plugin at all, then whether every byte
+// is as hotgo wrote it, if hotgo did.
 func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 	fp, err := abi.Read(f, size)
 	if err != nil {
@@ -130,11 +133,22 @@ func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 		return nil, err
 	}
 	m, digest, err := artifact.VerifyPayload(f, size)
+	if errors.Is(err, artifact.ErrNoManifest) {
+		m, digest, err = foreign(f, size, fp)
+	}
 	if err != nil {
 		return nil, err
 	}
 	in := &inspection{manifest: m, digest: digest, print: fp}
 	return in, in.readNames(f, size)
+}
+
+// open maps the file at path, which is what in was read from.
+func open(in *inspection, path string) (goplugin.Symbols, error) {
+	if in.manifest.Foreign {
+		return goplugin.OpenForeign(path, in.manifest.SymbolNames())
+	}
+	return goplugin.Open(path)
 }
 
 // readNames reads from the symbols where the entry is, and what others define.
@@ -159,13 +173,53 @@ func (p *process) judge(in *inspection) ([]abi.Mismatch, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.noticeOthers()
 	return abi.Compare(host, in.print, &p.ledger), nil
+}
+
+func (p *process) shared(in *inspection) []abi.SharedPackage {
+	host, err := p.host()
+	if err != nil {
+		return nil // judge has said so
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ledger.Shared(host, in.print)
+}
+
+// noticeOthers enters what the program has opened with plugin.Open itself, as far as
+// the files are where they were: such a plugin has its path, and its packages are
+// the first. What the file of one looked like that was replaced meanwhile nobody can
+// tell; there the runtime's own check remains. Each file is read once. The caller holds
+// mu.
+func (p *process) noticeOthers() {
+	self, _ := os.Executable()
+	for _, m := range mappedCode() {
+		if p.known[m.path] || m.path == self {
+			continue
+		}
+		p.know(m.path)
+		if !m.unchanged() {
+			continue
+		}
+		if fp, err := abi.ReadFile(m.path); err == nil && fp.Kind == abi.Plugin {
+			p.ledger.Add(fp, "the program itself, from "+m.path, false)
+		}
+	}
+}
+
+func (p *process) know(path string) {
+	if p.known == nil {
+		p.known = map[string]bool{}
+	}
+	p.known[path] = true
 }
 
 // record: see abi.Process for what each outcome leaves behind.
 func (p *process) record(in *inspection, path, by string, how outcome) (mapped bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.know(path)
 	defer func() {
 		if mapped {
 			p.itabs.add(in.itabs)

@@ -28,7 +28,12 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 		return nil, err
 	}
 	h, m := t.h, &t.in.manifest
-	t.event.Plugin, t.event.Key, t.event.Link, t.event.LinkReason = m.Plugin, m.Key, m.Link, m.Reason
+	t.event.Key, t.event.Link, t.event.LinkReason, t.event.Foreign = m.Key, m.Link, m.Reason, m.Foreign
+	err = t.identify()
+	t.event.Plugin = m.Plugin
+	if err != nil {
+		return nil, err
+	}
 	if err := consistent(t.in); err != nil {
 		return nil, err
 	}
@@ -67,9 +72,12 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	if m.Patch != nil {
 		return nil, nil // what its base exports stays as it is
 	}
+	t.notes = t.sharedNotes()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return nil, t.wanted()
+	err = t.wanted()
+	adviseMisfit(err, m, false)
+	return nil, err
 }
 
 // inspect reads the copy.
@@ -83,11 +91,6 @@ func (t *transaction) inspect() error {
 	var ae *abi.Error
 	switch {
 	case err == nil:
-	case errors.Is(err, artifact.ErrNoManifest):
-		return &control.Error{
-			Code: control.CodeNotArtifact, Message: "this Go plugin was not built by hotgo: it has no manifest",
-			Limit: "hotgo", Next: "hotgo push PLUGIN (builds it for this host)", Err: err,
-		}
 	case errors.As(err, &ae):
 		return &control.Error{
 			Code: control.CodeNotArtifact, Message: "this file " + strings.TrimPrefix(ae.Error(), "file "),
@@ -124,7 +127,7 @@ func consistent(in *inspection) error {
 			Evidence: lies[:min(len(lies), shownEvidence)], Next: "hotgo build",
 		}
 	}
-	if fp.Symbols[goplugin.Entry] != abi.Func {
+	if !m.Foreign && fp.Symbols[goplugin.Entry] != abi.Func {
 		return &control.Error{
 			Code: control.CodeNotArtifact, Message: "the artifact exports no function " + goplugin.Entry + ", by which a host asks for its symbols",
 			Limit: "hotgo", Next: "hotgo build",
@@ -181,11 +184,11 @@ func (t *transaction) reuse(g *generation) (*generation, error) {
 }
 
 // wanted checks the manifest for every symbol that is bound, and for hooks of
-// the wrong type. What a manifest cannot tell is left to the check after
-// opening. The caller holds h.mu.
+// the wrong type. What a manifest cannot tell, as the types of a foreign file, is
+// left to the check after opening. The caller holds h.mu.
 func (t *transaction) wanted() error {
 	m := &t.in.manifest
-	if m.Untyped {
+	if m.Untyped && !m.Foreign {
 		return nil
 	}
 	symbols := map[string]artifact.Symbol{}
@@ -201,6 +204,13 @@ func (t *transaction) wanted() error {
 			continue // what implements it shows in the opened plugin only
 		}
 		bad := &misfitError{rule: ruleSignature, symbol: s.Name, host: typename.Of(b.typ), artifact: s.Type}
+		if m.Untyped {
+			if s.Kind == "func" && b.typ.Kind() != reflect.Func {
+				bad.artifact = "a function"
+				return refusal(bad)
+			}
+			continue
+		}
 		if own := ownType(m, s.Type); own != "" {
 			bad.rule, bad.private = rulePrivateType, own
 			return refusal(bad)
@@ -210,7 +220,7 @@ func (t *transaction) wanted() error {
 		}
 	}
 	for _, name := range []string{hookStart, hookStop, hookHealth} {
-		if s, ok := symbols[name]; ok && s.Type != hookType {
+		if s, ok := symbols[name]; ok && !m.Untyped && s.Type != hookType {
 			return refusal(&misfitError{rule: ruleSignature, symbol: name, host: hookType, artifact: s.Type})
 		}
 	}
@@ -275,6 +285,7 @@ func (t *transaction) incompatible(found []abi.Mismatch) error {
 	if first.Cause != "" {
 		e.Message += " (" + first.Cause + ")"
 	}
+	t.adviseForeign(e, found)
 	return e
 }
 

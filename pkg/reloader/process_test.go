@@ -39,6 +39,9 @@ var fixtures = sync.OnceValues(func() (string, error) {
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "inithang.so"), "./testdata/plugins/inithang"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "nosymbols.so"), "./testdata/plugins/nosymbols"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "variant.so"), "./testdata/plugins/" + variantDir},
+		// As somebody builds it who does not know hotgo: without the entry.
+		{"build", "-buildmode=plugin", "-tags=byhand", "-o", filepath.Join(dir, "byhand.so"), "./testdata/plugins/" + variantDir},
+		{"build", "-buildmode=plugin", "-o", filepath.Join(dir, "owntype.so"), "./testdata/plugins/owntype"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-trimpath", "-o", filepath.Join(dir, "trimmed.so"), "./testdata/plugins/two"},
 	} {
 		cmd := exec.Command("go", args...)
@@ -282,8 +285,8 @@ func TestHostileArtifactsLeaveTheHostServing(t *testing.T) {
 		}
 		h.serves(1, 0)
 	}
-	if e := h.refuses(fixture(t, "one.so"), control.CodeNotArtifact); !strings.Contains(e.Message, "manifest") {
-		t.Errorf("a plugin without a manifest: %v", e)
+	if e := h.refuses(fixture(t, "one.so"), control.CodeNotArtifact); !strings.Contains(e.Message, "lost its manifest") {
+		t.Errorf("an artifact without its manifest: %v", e)
 	}
 	if e := h.refuses(pack(t, "nosymbols", nil), control.CodeNotArtifact); !strings.Contains(e.Message, "HotgoSymbols") {
 		t.Errorf("a plugin without the entry: %v", e)

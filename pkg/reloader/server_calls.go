@@ -49,7 +49,7 @@ func (a *api) rollback(w http.ResponseWriter, r *http.Request) error {
 
 // load takes an artifact as the body, or the path of one.
 func (a *api) load(w http.ResponseWriter, r *http.Request) error {
-	req := loadRequest{caller: caller(r)}
+	req := loadRequest{caller: caller(r), plugin: r.URL.Query().Get("plugin")}
 	switch dry := r.URL.Query().Get("dry_run"); dry {
 	case "", "0", "false":
 	case "1", "true":

@@ -88,7 +88,8 @@ func (h *Host) addPlugins(s *control.Status) map[pluginGeneration]string {
 			}
 			out.Generations = append(out.Generations, control.Generation{
 				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest,
-				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
+				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Foreign: g.manifest.Foreign,
+				Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
 				Patch: g.on != nil, Base: base, Functions: g.replaces,
 			})
 		}

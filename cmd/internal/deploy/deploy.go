@@ -68,15 +68,20 @@ func (e *NoHolderError) Error() string {
 
 // FromFiles gives a change for each artifact file. A file goes to the hosts
 // that hold its plugin, or where the user named targets to all of them. What
-// is no artifact goes to all: it is for hosts to refuse.
+// is no artifact goes to all: it is for hosts to refuse. as is the plugin that
+// the user says a file is, or "".
 //
 // Errors: those of reading a file.
-func FromFiles(paths []string, all []control.Status, targeted bool) ([]*Change, error) {
+func FromFiles(paths []string, all []control.Status, as string, targeted bool) ([]*Change, error) {
 	var changes []*Change
 	for _, path := range paths {
 		a, err := builder.ReadArtifact(path)
 		if a == nil || a.Digest == "" {
 			return nil, err
+		}
+		if a.Manifest.Foreign {
+			changes = append(changes, foreign(a, all, as, targeted)...)
+			continue
 		}
 		c := &Change{Plugin: a.Manifest.Plugin, Way: choose.BySwap, Artifact: a, Hosts: all}
 		patch := a.Manifest.Patch != nil && a.Manifest.Patch.Base == ""

@@ -193,7 +193,10 @@ func each(changes []*Change, answer func(*Change, control.Status) (control.Event
 
 // complete adds what only this side knows of an event.
 func (c *Change) complete(ev control.Event, st control.Status) control.Event {
-	ev.V, ev.Host, ev.PID, ev.Plugin = control.EventVersion, st.Name, st.PID, c.Plugin
+	ev.V, ev.Host, ev.PID = control.EventVersion, st.Name, st.PID
+	if c.Plugin != "" { // else the host knows what a foreign file is
+		ev.Plugin = c.Plugin
+	}
 	if ev.Time.IsZero() {
 		ev.Time = time.Now()
 	}
@@ -203,7 +206,7 @@ func (c *Change) complete(ev control.Event, st control.Status) control.Event {
 	ev.Caller = nil // ourselves
 	if a := c.Artifact; a != nil {
 		ev.Digest, ev.Artifact, ev.ArtifactBytes = a.Digest, a.Path, a.Bytes
-		ev.Link, ev.LinkReason = a.Manifest.Link, a.Manifest.Reason
+		ev.Link, ev.LinkReason, ev.Foreign = a.Manifest.Link, a.Manifest.Reason, a.Manifest.Foreign
 	}
 	if c.Plan != nil && c.Plan.Key == ev.Key {
 		// The store's artifact may have been built for another reason.

@@ -6,6 +6,11 @@ import "time"
 // Section is the ELF section that holds the manifest, as JSON.
 const Section = ".hotgo.manifest"
 
+// Entry is the one function that an artifact of hotgo's exports:
+// func(add func(name string, value any)). It calls add for every exported function
+// of the user's plugin, and for every exported variable with a pointer to it.
+const Entry = "HotgoSymbols"
+
 // Version is the value of [Manifest.V].
 const Version = 1
 
@@ -35,6 +40,7 @@ type Manifest struct {
 	Patch      *Patch            `json:"patch,omitempty"`   // of an artifact that replaces functions
 	Tool       string            `json:"tool"`
 	Built      time.Time         `json:"built"` // SOURCE_DATE_EPOCH, where set
+	Foreign    bool              `json:"-"`     // made up for a file that has none; no file says it
 }
 
 // Symbol is an exported function or variable of the plugin.

@@ -74,6 +74,9 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 type LoadOptions struct {
 	DryRun bool   // run the preflight only
 	Digest string // what the bytes must have, "sha256:…"; "" compares nothing
+	// Plugin names the plugin that a file is which hotgo did not build; "" lets
+	// the host find out. Of an artifact that hotgo built it has to be the name.
+	Plugin string
 }
 
 // Load uploads an artifact of size bytes (-1 where it is not known) and waits
@@ -216,10 +219,17 @@ func answeredError(resp *http.Response) error {
 }
 
 func (o LoadOptions) query() string {
+	q := url.Values{}
 	if o.DryRun {
-		return "?dry_run=1"
+		q.Set("dry_run", "1")
 	}
-	return ""
+	if o.Plugin != "" {
+		q.Set("plugin", o.Plugin)
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
 }
 
 func fileDigest(path string) (string, error) {

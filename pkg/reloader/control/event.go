@@ -60,6 +60,7 @@ type Event struct {
 	ArtifactBytes int64        `json:"artifact_bytes,omitempty"`
 	Link          string       `json:"link,omitempty"`        // "thin" or "full"
 	LinkReason    string       `json:"link_reason,omitempty"` // why not thin
+	Foreign       bool         `json:"foreign,omitempty"`     // hotgo did not build it
 	Functions     []string     `json:"functions,omitempty"`   // what a patch replaces, such as "cart.(*Cart).Total"
 	Files         []string     `json:"files,omitempty"`       // what changed, for "detected"
 	PhasesMS      *Phases      `json:"phases_ms,omitempty"`   // milliseconds

@@ -79,6 +79,7 @@ type Generation struct {
 	Digest        string    `json:"digest"`
 	Link          string    `json:"link,omitempty"`        // "thin" or "full"
 	LinkReason    string    `json:"link_reason,omitempty"` // why not thin
+	Foreign       bool      `json:"foreign,omitempty"`     // hotgo did not build it
 	Loaded        time.Time `json:"loaded"`
 	ArtifactBytes int64     `json:"artifact_bytes"`
 	MappedBytes   int64     `json:"mapped_bytes"`   // address space; Go never unmaps it

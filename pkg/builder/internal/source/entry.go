@@ -7,12 +7,13 @@ import (
 	"go/token"
 	"slices"
 	"strings"
+
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
 )
 
 // EntrySymbol is the one function that an artifact's main package exports for
-// the reloader: func(add func(name string, value any)). It calls add for every
-// exported function, and for every exported variable with a pointer to it.
-const EntrySymbol = "HotgoSymbols"
+// the reloader.
+const EntrySymbol = artifact.Entry
 
 // exports gives the exported package-level functions and variables of a file.
 // A file that does not parse has none: the compiler will say why.

@@ -28,3 +28,20 @@ func Open(path string) (Symbols, error) {
 	}
 	return entry, nil
 }
+
+// OpenForeign is [Open] for a plugin that hotgo did not build, and so has no
+// entry: what it exports is looked up by names. A name that it does not export
+// after all is left out.
+func OpenForeign(path string, names []string) (Symbols, error) {
+	p, err := plugin.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return func(add func(name string, value any)) {
+		for _, name := range names {
+			if value, err := p.Lookup(name); err == nil {
+				add(name, value)
+			}
+		}
+	}, nil
+}

@@ -9,6 +9,9 @@ const Supported = false
 
 // Open gives an error: package plugin needs cgo and Linux, macOS or FreeBSD
 // (go1.26: plugin/plugin_stubs.go).
-func Open(string) (Symbols, error) {
-	return nil, errors.New("this host was built without support for Go plugins")
-}
+func Open(string) (Symbols, error) { return nil, errUnsupported }
+
+// OpenForeign gives an error, as Open does.
+func OpenForeign(string, []string) (Symbols, error) { return nil, errUnsupported }
+
+var errUnsupported = errors.New("this host was built without support for Go plugins")

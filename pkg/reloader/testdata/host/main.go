@@ -7,8 +7,9 @@
 //	mount        serve the control API on a loopback port; answer its address
 //
 // TEST_DIR, TEST_MAX_BYTES, TEST_OPEN_TIMEOUT and TEST_ALLOW_UID set its
-// options. "host call SOCKET" asks the host at a socket for its status instead
-// and prints what came of it.
+// options; TEST_OPEN is a plugin that it opens by itself, as programs do. "host
+// call SOCKET" asks the host at a socket for its status instead and prints what
+// came of it.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"plugin"
 	"runtime"
 	"strconv"
 	"time"
@@ -41,6 +43,11 @@ func run() error {
 	opts, err := options()
 	if err != nil {
 		return err
+	}
+	if path := os.Getenv("TEST_OPEN"); path != "" {
+		if _, err := plugin.Open(path); err != nil {
+			return err
+		}
 	}
 	h, err := reloader.New(opts)
 	if err != nil {
