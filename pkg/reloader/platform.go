@@ -120,7 +120,7 @@ func executable() (string, error) {
 
 // inspect reads everything a load needs from an artifact. The order gives the
 // clearest error: whether it is a whole Go plugin at all, then whether hotgo
-// built it and every byte is as it was.
+// built it and every byte is as it was, then whether its tables can be followed.
 func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 	fp, err := abi.Read(f, size)
 	if err != nil {
@@ -131,6 +131,9 @@ func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 	}
 	m, digest, err := artifact.VerifyPayload(f, size)
 	if err != nil {
+		return nil, err
+	}
+	if err := abi.CheckLoadable(f, size); err != nil {
 		return nil, err
 	}
 	in := &inspection{manifest: m, digest: digest, print: fp}
