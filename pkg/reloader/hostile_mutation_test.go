@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -134,7 +135,8 @@ func newMutator(t *testing.T, path string) *mutator {
 // begin starts a host.
 func (m *mutator) begin() {
 	if m.host != nil {
-		m.host.kill()
+		_ = m.host.cmd.Process.Kill() // it may have ended already
+		_ = m.host.wait()
 	}
 	m.host = startHost(m.t)
 }
@@ -166,17 +168,22 @@ func (m *mutator) run(count int) {
 
 // send has the host load b, and checks the host.
 func (m *mutator) send(b []byte, what string) {
+	const patience = time.Minute
 	path := filepath.Join(m.work, "mutated.so")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		m.t.Fatal(err)
 	}
+	hangs := time.AfterFunc(patience, func() { _ = m.host.cmd.Process.Kill() })
+	defer hangs.Stop()
 	ev, err := m.host.LoadFile(m.t.Context(), path, control.LoadOptions{})
 	var e *control.Error
 	price, generation := 1, 0
 	switch {
 	case err == nil && ev.Verdict == control.Swapped:
 		m.loaded++
-		price, generation = m.price, ev.Generation
+		if ev.Plugin == "pricing" { // else nothing is bound to it
+			price, generation = m.price, ev.Generation
+		}
 	case errors.As(err, &e):
 		m.refused[e.Code]++
 	default:
@@ -211,7 +218,8 @@ func (m *mutator) died(b []byte, what, why string) {
 	if err := os.WriteFile(kept, b, 0o600); err != nil {
 		m.t.Error(err)
 	}
-	m.host.kill()
+	_ = m.host.cmd.Process.Kill()
+	_ = m.host.wait()
 	said := m.host.stderr.String()
 	m.t.Errorf("%s\nthe host: %s\nthe file is %s\n%s", what, why, kept, said[:min(len(said), shown)])
 	m.begin()
