@@ -200,28 +200,39 @@ func (c *loadCheck) sysvHash() error {
 // which: the numbers are indexes into what the dynamic linker makes of the lists.
 func (c *loadCheck) versions() error {
 	known := map[uint16]bool{0: true, 1: true}
-	if addr, ok := c.dyn[dtVerneed]; ok {
-		err := c.versionList(addr, "needs", func(b []byte) (count, aux, next uint32) {
-			f := c.fields(b)
-			version, n, file := f.u16(), f.u16(), f.u32()
-			if version != 1 || !c.needs(file) {
-				return 0, 0, 0
-			}
-			return uint32(n), f.u32(), f.u32()
-		}, func(b []byte) (next uint32, ok bool) {
-			f := c.fields(b)
+	know := func(index uint16) { known[index&0x7fff] = true }
+	named := func(name uint32) bool { return uint64(name) < uint64(len(c.strtab)) }
+	for _, l := range []struct {
+		tag  uint64
+		list versionList
+	}{
+		{dtVerneed, versionList{16, 16, func(f *fields) (aux, next uint32, ok bool) {
+			version, _, file := f.u16(), f.u16(), f.u32()
+			return f.u32(), f.u32(), version == 1 && c.needs(file)
+		}, func(f *fields) (next uint32, ok bool) {
 			f.u32() // hash
 			f.u16() // flags
-			index, name := f.u16(), f.u32()
-			known[index&0x7fff] = true
-			return f.u32(), uint64(name) < uint64(len(c.strtab))
-		})
-		if err != nil {
-			return err
+			know(f.u16())
+			name := f.u32()
+			return f.u32(), named(name)
+		}}},
+		{dtVerdef, versionList{20, 8, func(f *fields) (aux, next uint32, ok bool) {
+			version := f.u16()
+			f.u16() // flags
+			know(f.u16())
+			f.u16() // number of names
+			f.u32() // hash
+			return f.u32(), f.u32(), version == 1
+		}, func(f *fields) (next uint32, ok bool) {
+			name := f.u32()
+			return f.u32(), named(name)
+		}}},
+	} {
+		if addr, ok := c.dyn[l.tag]; ok {
+			if err := c.walk(addr, l.list); err != nil {
+				return err
+			}
 		}
-	}
-	if _, ok := c.dyn[dtVerdef]; ok {
-		return malformed("it defines versions of symbols") // no linker makes it do so
 	}
 	addr, ok := c.dyn[dtVersym]
 	if !ok {
@@ -239,36 +250,39 @@ func (c *loadCheck) versions() error {
 	return nil
 }
 
-// versionList walks a list of lists. Both have entries of 16 bytes that say how
-// far the next one is.
-func (c *loadCheck) versionList(addr uint64, what string, head func([]byte) (count, aux, next uint32), item func([]byte) (next uint32, ok bool)) error {
-	const entry = 16
-	wrong := func() error { return malformed("its list of versions that it %s makes no sense", what) }
+// versionList is a list of lists (GNU, Elf64_Verneed and Elf64_Verdef). Entries say
+// how far the next one is, 0 in the last one.
+type versionList struct {
+	headSize, itemSize uint64
+	head               func(f *fields) (aux, next uint32, ok bool)
+	item               func(f *fields) (next uint32, ok bool)
+}
+
+// walk goes through a list as the dynamic linker does.
+func (c *loadCheck) walk(addr uint64, l versionList) error {
+	wrong := malformed("its list of versions at address %#x makes no sense", addr)
 	for steps := 0; ; {
-		b, err := c.at("list of versions", addr, entry)
+		b, err := c.at("list of versions", addr, l.headSize)
 		if err != nil {
 			return err
 		}
-		count, aux, next := head(b)
-		if count == 0 {
-			return wrong()
-		}
-		for at, left := addr+uint64(aux), count; ; left-- {
+		aux, next, ok := l.head(c.fields(b))
+		for at := addr + uint64(aux); ok; {
 			if steps++; steps > maxVersions {
-				return wrong()
+				return wrong
 			}
-			b, err := c.at("list of versions", at, entry)
+			b, err := c.at("list of versions", at, l.itemSize)
 			if err != nil {
 				return err
 			}
-			more, ok := item(b)
-			if !ok || (left == 1) != (more == 0) {
-				return wrong()
-			}
-			if more == 0 {
+			var more uint32
+			if more, ok = l.item(c.fields(b)); ok && more == 0 {
 				break
 			}
 			at += uint64(more)
+		}
+		if !ok {
+			return wrong
 		}
 		if next == 0 {
 			return nil

@@ -98,7 +98,7 @@ func (c *loadCheck) readDynamic() error {
 			return bindsToItself()
 		case kind == tagAddress && !c.has(value, 1, pfR):
 			return malformed("dynamic entry %#x leads to address %#x, which is not in the file", tag, value)
-		case kind == 0 && (c.goarch() == "amd64" && (tag < dtX86Plt || tag > dtX86PltEnt)):
+		case kind == 0 && (tag < dtX86Plt || tag > dtX86PltEnt):
 			return malformed("it has a dynamic entry of tag %#x", tag)
 		}
 	}

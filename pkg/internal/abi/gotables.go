@@ -11,8 +11,8 @@ import (
 // The layout of runtime.moduledata changes with the Go release, so what is read
 // here is read for Go 1.26 and 1.27 alone; for another release it is not checked,
 // and the rest still is. Both releases begin alike, up to types, and both end
-// alike, from ptab; where the second part begins is told by the plugin path, as in
-// moduledata.go.
+// alike, from ptab; the plugin path has its place from the end, and package hashes
+// behind it as many as there are symbols of them.
 
 // Words of moduledata that both releases have (runtime/symtab.go).
 const (
@@ -52,7 +52,7 @@ const (
 	mdTextsect127 = -6
 )
 
-// module is module data as it will be once relocations are applied.
+// moduleData is module data as it will be once relocations are applied.
 type moduleData struct {
 	c     *loadCheck
 	words []uint64
@@ -68,7 +68,7 @@ func (c *loadCheck) goTables() error {
 		return err
 	}
 	lang := version.Lang(toolchain(release))
-	if c.goarch() != "amd64" || lang != "go1.26" && lang != "go1.27" {
+	if lang != "go1.26" && lang != "go1.27" {
 		return nil
 	}
 	b, err := c.at("module data", c.module.addr, c.module.size)
@@ -113,12 +113,11 @@ func (d *moduleData) findPath() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for i := mdTypes; i+mdWords <= len(d.words); i++ {
-		// A string, and two slices with pointers behind it.
-		if n := uint64(len(hashes)); d.ptr[i] && !d.ptr[i+1] && d.words[i+1] > 0 && d.ptr[i+mdPkghashes] &&
-			d.words[i+mdPkghashes+1] == n && d.words[i+mdPkghashes+2] == n && i+mdWords == len(d.words) {
-			return i, nil
-		}
+	// A string, two slices with pointers, and what else there is behind it.
+	i, n := len(d.words)-mdWords, uint64(len(hashes))
+	if i > mdTypes-mdTextsect126 && d.ptr[i] && !d.ptr[i+1] && d.words[i+1] > 0 && d.ptr[i+mdPkghashes] &&
+		d.words[i+mdPkghashes+1] == n && d.words[i+mdPkghashes+2] == n {
+		return i, nil
 	}
 	return 0, malformed("its module data has not the layout of its Go release")
 }
@@ -162,97 +161,6 @@ func (d *moduleData) ranges() error {
 		}
 	}
 	return nil
-}
-
-// functions: the table by which the runtime finds functions, which it verifies
-// (moduledataverify1, pluginftabverify).
-func (d *moduleData) functions() error {
-	const (
-		magic          = 0xfffffff1 // since Go 1.20 (internal/abi/symtab.go)
-		headerSize     = 72
-		bucket         = 20 // of findfunctab, for 4096 bytes of code (runtime/symtab.go, findfuncbucket)
-		bucketCode     = 4096
-		funcSize       = 44
-		minLC, ptrSize = 1, 8
-	)
-	wrong := func(what string) error { return malformed("its function table has %s", what) }
-	w := d.words
-	head, err := d.c.at("function table", w[mdPCHeader], headerSize)
-	if err != nil {
-		return err
-	}
-	if !d.ptr[mdPCHeader] || binary.LittleEndian.Uint32(head) != magic || head[4] != 0 || head[5] != 0 || head[6] != minLC || head[7] != ptrSize {
-		return wrong("another header")
-	}
-	var tables [6][]byte
-	for n, t := range []struct {
-		what string
-		i    int
-		elem uint64
-	}{
-		{"funcnametab", mdFuncnametab, 1},
-		{"cutab", mdCutab, 4},
-		{"filetab", mdFiletab, 1},
-		{"pctab", mdPctab, 1},
-		{"pclntable", mdPclntable, 1},
-		{"ftab", mdFtab, 8},
-	} {
-		if tables[n], err = d.bytes(t.what, t.i, t.elem); err != nil {
-			return err
-		}
-		// The header says once more where they begin.
-		if at := headerSize - 40 + 8*n; n < 5 && w[mdPCHeader]+binary.LittleEndian.Uint64(head[at:]) != w[t.i] {
-			return wrong("its " + t.what + " in two places")
-		}
-	}
-	names, units, pctab, funcs, ftab := tables[0], tables[1], tables[3], tables[4], tables[5]
-	count := len(ftab)/8 - 1
-	if count < 1 || binary.LittleEndian.Uint64(head[8:]) != uint64(count) {
-		return wrong("another number of functions than its header")
-	}
-	last := uint64(0)
-	for i := range count + 1 {
-		entry := uint64(binary.LittleEndian.Uint32(ftab[8*i:]))
-		if entry < last {
-			return wrong("functions that are not sorted")
-		}
-		last = entry
-		if i == 0 && w[mdText]+entry != w[mdMinPC] || i == count && w[mdText]+entry != w[mdMaxPC] {
-			return wrong("functions outside of its code")
-		}
-		if i == count {
-			break // it ends the table
-		}
-		at := uint64(binary.LittleEndian.Uint32(ftab[8*i+4:]))
-		if at%4 != 0 || at+funcSize > uint64(len(funcs)) {
-			return wrong("a function without a description")
-		}
-		fn := funcs[at:]
-		u32 := func(off int) uint64 { return uint64(binary.LittleEndian.Uint32(fn[off:])) }
-		pcdata, funcdata := u32(28), uint64(fn[43])
-		if u32(0) != entry || u32(4) >= uint64(len(names)) || pcdata > 64 || uint64(len(fn)) < funcSize+4*(pcdata+funcdata) {
-			return wrong("a description that is not its function's")
-		}
-		for _, off := range []int{16, 20, 24} {
-			if u32(off) >= uint64(len(pctab)) {
-				return wrong("a function without lines")
-			}
-		}
-		for k := range pcdata {
-			if u32(funcSize+4*int(k)) >= uint64(len(pctab)) {
-				return wrong("a function whose tables are not there")
-			}
-		}
-		if unit := u32(32); unit != 1<<32-1 && unit >= uint64(len(units)/4) {
-			return wrong("a function of no file")
-		}
-	}
-	if w[mdMaxPC] > w[mdText+1] {
-		return wrong("functions behind its code")
-	}
-	buckets := (w[mdText+1] - w[mdText] + bucketCode - 1) / bucketCode
-	_, err = d.c.at("table findfunctab", w[mdFindfunctab], buckets*bucket)
-	return err
 }
 
 // state: what the runtime fills in has to be empty. A module that is not is one

@@ -3,11 +3,10 @@ package abi
 import (
 	"encoding/binary"
 	"io"
-	"strings"
 )
 
-// This file, with dynamic.go, bindings.go, relocations.go and gotables.go, says
-// whether the dynamic linker and the Go runtime survive a file.
+// This file, with dynamic.go, bindings.go, relocations.go, gotables.go and
+// functab.go, says whether the dynamic linker and the Go runtime survive a file.
 //
 // Both follow what a file says without looking: the dynamic linker maps segments
 // over whatever lies where they ask, divides by the number of hash buckets, and
@@ -36,8 +35,8 @@ import (
 // CheckLoadable checks that opening the plugin in r, which has size bytes, ends
 // neither in the dynamic linker nor in the runtime's tables. It is meant for
 // files that [Fingerprint.RequirePlugin] accepts; whether the plugin fits a
-// host is for [Compare]. Tables of other machines than amd64 are checked less:
-// their segments, and that what is read here is what is loaded there.
+// host is for [Compare]. Of files for other machines than amd64 it checks the
+// segments alone.
 //
 // It reads the tables, not code and data: some milliseconds, and memory in
 // proportion to the tables. r may be read concurrently by others.
@@ -57,7 +56,7 @@ func CheckLoadable(r io.ReaderAt, size int64) (err error) {
 	if err := c.segmentsMap(); err != nil {
 		return err
 	}
-	if !m.is64 || m.order != binary.ByteOrder(binary.LittleEndian) {
+	if m.goarch() != "amd64" || m.order != binary.ByteOrder(binary.LittleEndian) {
 		return nil
 	}
 	for _, check := range []func() error{
@@ -273,14 +272,6 @@ func (c *loadCheck) sectionsAgree() error {
 	var ok bool
 	if c.module, ok = c.section(".go.module"); !ok || c.module.size%8 != 0 || !c.has(c.module.addr, c.module.size, pfW) {
 		return differ(".go.module")
-	}
-	names := map[string]bool{}
-	for _, s := range c.sections {
-		// Whichever of two is read, the other may be meant.
-		if names[s.name] && strings.HasPrefix(s.name, ".") && s.addr != 0 {
-			return malformed("it has two sections %s", s.name)
-		}
-		names[s.name] = true
 	}
 	return nil
 }

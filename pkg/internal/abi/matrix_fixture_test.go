@@ -32,6 +32,7 @@ var matrixFiles = map[string]string{
 	"app/plug/main.go":     matrixPlugin,
 	"own/go.mod":           "module example.com/own\n\ngo 1.26\n\nrequire (\n\texample.com/app v1.0.0\n\texample.com/dep v1.0.0\n)\n\nreplace (\n\texample.com/app => ../app\n\texample.com/dep => ../dep1\n)\n",
 	"own/main.go":          matrixPlugin,
+	"own/c/main.go":        matrixC,
 	"work/go.work":         "go 1.26\n\nuse (\n\t../app\n\t../own\n)\n",
 	"dep1/go.mod":          "module example.com/dep\n\ngo 1.26\n",
 	"dep1/dep.go":          "package dep\n\nfunc Version() int { return 1 }\n",
@@ -124,6 +125,30 @@ func Answer() int { return shared.Small() + shared.Large(2) + shared.Hot(3) }
 func main() {}
 `
 
+// matrixC has what C compilers put into a shared object: thread-local variables,
+// constructors, a function that is chosen when it is bound, a library.
+const matrixC = `package main
+
+/*
+#cgo LDFLAGS: -lm
+#include <math.h>
+static __thread int mine = 3;
+__thread int ours[10];
+static int began;
+__attribute__((constructor)) static void begin(void) { began = 1; }
+__attribute__((destructor)) static void end(void) { began = 0; }
+static int plus(int x) { return x + 1; }
+static int (*choose(void))(int) { return plus; }
+int chosen(int) __attribute__((ifunc("choose")));
+static double work(double x) { mine++; ours[2]++; return sqrt(x) + mine + began + chosen(1) + ours[2]; }
+*/
+import "C"
+
+var _ = C.work(9)
+
+func main() {}
+`
+
 // variants are the binaries of the matrix. Each is built once; args are those of
 // go build, and env is what stands before it. A name that begins with "host" is a
 // host, anything else is put in the place of a plugin.
@@ -167,6 +192,8 @@ var variants = map[string]struct {
 	"own workspc":  {in: "own", pkg: ".", env: []string{"GOWORK=FIXTURE/work/go.work"}},
 	"trim module":  {in: "own", pkg: ".", args: []string{"-trimpath"}},
 	"trim workspc": {in: "own", pkg: ".", args: []string{"-trimpath"}, env: []string{"GOWORK=FIXTURE/work/go.work"}},
+	"C code":       {in: "own", pkg: "./c"},
+	"old hashes":   {in: "own", pkg: "./c", args: []string{"-ldflags=-extldflags=-Wl,--hash-style=sysv"}},
 	"c-shared":     {args: []string{"-buildmode=c-shared"}},
 	"c-archive":    {args: []string{"-buildmode=c-archive"}},
 	"program":      {args: []string{"-buildmode=exe"}},

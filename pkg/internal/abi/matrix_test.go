@@ -52,6 +52,8 @@ var cells = []struct {
 	{"host", "below", true, ""},
 	{"host", "own module", true, ""},
 	{"host", "own workspc", true, ""},
+	{"host", "C code", true, ""},
+	{"host", "old hashes", true, ""},
 	{"host", "c-shared", false, ""},
 	{"host", "c-archive", false, ""},
 	{"host", "program", false, ""},

@@ -50,9 +50,6 @@ func (c *loadCheck) relocations() error {
 		c.relocs = append(c.relocs, b)
 	}
 	return c.eachReloc(func(table, i int, where uint64, r reloc) error {
-		if c.goarch() != "amd64" {
-			return nil
-		}
 		if table == 0 && uint64(i) < c.dyn[dtRelaCount] && r.typ != relRelative {
 			return malformed("relocation %d is not relative and counted as if it were", i)
 		}
@@ -191,9 +188,6 @@ func (c *loadCheck) initialisers() error {
 	}
 	if _, ok := c.dyn[dtInitArray]; !ok {
 		return malformed("nothing in it tells the runtime that it is there")
-	}
-	if c.goarch() != "amd64" {
-		return nil
 	}
 	for _, t := range []struct{ addr, size uint64 }{{dtInitArray, dtInitArraySize}, {dtFiniArray, dtFiniArraySize}} {
 		addr, size := c.dyn[t.addr], c.dyn[t.size]
