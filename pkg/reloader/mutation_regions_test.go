@@ -31,6 +31,15 @@ func (r region) beyond(file []byte, at int) bool {
 	return r.points != nil && r.points(at) && abi.CheckLoadable(bytes.NewReader(file), int64(len(file))) == nil
 }
 
+// grave reports whether something follows what stands in it, rather than shows it.
+func (r region) grave() bool {
+	switch r.name {
+	case ".note.gnu.build-id", ".note.go.buildid", ".go.buildinfo", ".eh_frame_hdr", ".shstrtab":
+		return false
+	}
+	return true
+}
+
 func always(int) bool { return true }
 
 // regionsOf lists the regions of a plugin.
