@@ -31,7 +31,6 @@ const (
 	mdData        = 26
 	mdBss         = 28
 	mdCovctrs     = 32
-	mdEnd         = 34
 	mdGcdata      = 35
 	mdGcbss       = 36
 	mdTypes       = 37
@@ -41,8 +40,7 @@ const (
 	mdPkghashes = 2
 	mdInittasks = 5
 	mdHashes    = 10
-	mdHasmain   = 13 // with bad, in one word
-	mdZero      = 14 // what the runtime fills in, up to the end: a mask, its pointer, …
+	mdHasmain   = 13 // with bad, in one word; from here on the runtime fills in
 	mdWords     = 20
 
 	// What stands before ptab: in Go 1.26 two lists that 1.27 has not.
@@ -50,6 +48,13 @@ const (
 	mdTypelinks   = -9
 	mdItablinks   = -6
 	mdTextsect127 = -6
+
+	// What follows types: in Go 1.26 their end, in 1.27 lengths before and behind it.
+	mdEtypes126   = 38
+	mdDescLen127  = 38
+	mdEtypes127   = 39
+	mdItabOff127  = 40
+	mdItabSize127 = 41
 )
 
 // moduleData is module data as it will be once relocations are applied.
@@ -90,7 +95,10 @@ func (c *loadCheck) goTables() error {
 		}
 	}
 	if lang == "go1.27" {
-		return d.oneText(mdTextsect127)
+		if err := d.oneText(mdTextsect127); err != nil {
+			return err
+		}
+		return d.walks()
 	}
 	if err := d.oneText(mdTextsect126); err != nil {
 		return err
@@ -272,12 +280,61 @@ func (d *moduleData) initTasks() error {
 	return nil
 }
 
+// typesEnd checks where types end, and gives how many bytes they have.
+func (d *moduleData) typesEnd(i int) (uint64, error) {
+	types, etypes := d.words[mdTypes], d.words[i]
+	if etypes < types || !d.ptr[i] || !d.c.mapped(types, etypes-types, pfR) {
+		return 0, malformed("its types are at %#x to %#x, which is not in the file", types, etypes)
+	}
+	return etypes - types, nil
+}
+
+// walks: the runtime of Go 1.27 goes through type descriptors and interface tables
+// from end to end.
+func (d *moduleData) walks() error {
+	const ptrSize = 8
+	size, err := d.typesEnd(mdEtypes127)
+	if err != nil {
+		return err
+	}
+	w := d.words
+	for _, i := range []int{mdDescLen127, mdItabOff127, mdItabSize127} {
+		if d.ptr[i] || w[i] > size {
+			return malformed("word %d of its module data (%#x) leads out of its types", i, w[i])
+		}
+	}
+	if w[mdItabOff127]+w[mdItabSize127] > size {
+		return malformed("its interface tables lead out of its types")
+	}
+	// Both walks are right only where they begin and end with what they are about.
+	// The first word of types is none.
+	descs := span{w[mdTypes] + ptrSize, w[mdDescLen127] - min(ptrSize, w[mdDescLen127])}
+	itabs := span{w[mdTypes] + w[mdItabOff127], w[mdItabSize127]}
+	if !d.c.bounded(descs, "type:") || !d.c.bounded(itabs, itabPrefix) {
+		return malformed("its types or its interface tables are not where its module data has them")
+	}
+	return nil
+}
+
+// bounded reports whether a range, where it has bytes, begins where a symbol of that
+// prefix begins and ends where one ends.
+func (c *loadCheck) bounded(s span, prefix string) bool {
+	begins, ends := s.size == 0, s.size == 0
+	for i := range c.symtab.len() {
+		if sym := c.symtab.at(i); sym.section != shnUndef && c.symtab.hasPrefix(sym, []byte(prefix)) && s.holds(sym.value, sym.size) {
+			begins = begins || sym.value == s.addr
+			ends = ends || sym.value+sym.size == s.addr+s.size && sym.size > 0
+		}
+	}
+	return begins && ends
+}
+
 // links: offsets of types and pointers to interface tables, which the runtime of
 // Go 1.26 goes through.
 func (d *moduleData) links() error {
-	types, etypes := d.words[mdTypes], d.words[mdTypes+1]
-	if etypes < types || !d.ptr[mdTypes+1] || !d.c.mapped(types, etypes-types, pfR) {
-		return malformed("its types are at %#x to %#x, which is not in the file", types, etypes)
+	size, err := d.typesEnd(mdEtypes126)
+	if err != nil {
+		return err
 	}
 	for _, t := range []struct {
 		what string
@@ -289,7 +346,7 @@ func (d *moduleData) links() error {
 			return err
 		}
 		for i := 0; i < len(b); i += 4 {
-			if off := uint64(binary.LittleEndian.Uint32(b[i:])); off == 0 || off >= etypes-types {
+			if off := uint64(binary.LittleEndian.Uint32(b[i:])); off == 0 || off >= size {
 				return malformed("its %s lead out of its types", t.what)
 			}
 		}

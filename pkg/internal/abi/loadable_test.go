@@ -241,6 +241,24 @@ var killers = []struct {
 	}},
 }
 
+// The runtime of Go 1.27 walks types and interface tables by lengths in the module
+// data: one that is a little wrong makes it take something else for a type.
+func TestWalksEndWhereTheirSubjectEnds(t *testing.T) {
+	file := readThin(t, thinFiles[1])
+	for _, word := range []int{mdDescLen127, mdItabOff127, mdItabSize127} {
+		for bit := range 64 {
+			f := forge(t, file)
+			f.set64(f.module(word), f.u64(f.module(word))^1<<bit)
+			if f.u64(f.module(mdItabSize127)) == 0 {
+				continue // nothing is walked then
+			}
+			if err := CheckLoadable(bytes.NewReader(f.b), int64(len(f.b))); !isReason(err, Malformed) {
+				t.Errorf("word %d, bit %d: %v", word, bit, err)
+			}
+		}
+	}
+}
+
 func TestWhatWouldEndTheProcessIsMalformed(t *testing.T) {
 	for _, name := range thinFiles {
 		file := readThin(t, name)

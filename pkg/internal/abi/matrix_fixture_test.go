@@ -203,8 +203,6 @@ var variants = map[string]struct {
 type matrix struct {
 	dir   string
 	other string // the other Go release, "" where it is not to be had
-
-	mu    sync.Mutex
 	built map[string]func() error
 }
 
