@@ -297,6 +297,9 @@ func (d *moduleData) walks() error {
 	if err != nil {
 		return err
 	}
+	if err := d.offsets("ptab", mdPtab, 8, size); err != nil {
+		return err
+	}
 	w := d.words
 	for _, i := range []int{mdDescLen127, mdItabOff127, mdItabSize127} {
 		if d.ptr[i] || w[i] > size {
@@ -329,6 +332,20 @@ func (c *loadCheck) bounded(s span, prefix string) bool {
 	return begins && ends
 }
 
+// offsets checks a list of offsets within types, with elements of one or two.
+func (d *moduleData) offsets(what string, at int, elem, size uint64) error {
+	b, err := d.bytes(what, d.path+at, elem)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(b); i += 4 {
+		if off := uint64(binary.LittleEndian.Uint32(b[i:])); off == 0 || off >= size {
+			return malformed("its %s lead out of its types", what)
+		}
+	}
+	return nil
+}
+
 // links: offsets of types and pointers to interface tables, which the runtime of
 // Go 1.26 goes through.
 func (d *moduleData) links() error {
@@ -336,20 +353,11 @@ func (d *moduleData) links() error {
 	if err != nil {
 		return err
 	}
-	for _, t := range []struct {
-		what string
-		at   int
-		step int // bytes from one offset to the next
-	}{{"typelinks", mdTypelinks, 4}, {"ptab", mdPtab, 8}} {
-		b, err := d.bytes(t.what, d.path+t.at, uint64(t.step))
-		if err != nil {
-			return err
-		}
-		for i := 0; i < len(b); i += 4 {
-			if off := uint64(binary.LittleEndian.Uint32(b[i:])); off == 0 || off >= size {
-				return malformed("its %s lead out of its types", t.what)
-			}
-		}
+	if err := d.offsets("ptab", mdPtab, 8, size); err != nil {
+		return err
+	}
+	if err := d.offsets("typelinks", mdTypelinks, 4, size); err != nil {
+		return err
 	}
 	b, err := d.bytes("itablinks", d.path+mdItablinks, 8)
 	if err != nil {

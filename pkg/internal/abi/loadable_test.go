@@ -220,6 +220,10 @@ var killers = []struct {
 	{"module was opened", "not empty", func(f *forged) { f.set64(f.module(int(f.sectionHeader(".go.module").Size/8)-2), 8) }},
 	{"module is bad", "not empty", func(f *forged) { f.b[f.module(int(f.sectionHeader(".go.module").Size/8)-7)+1] = 1 }},
 	{"slice longer than it is", "capacity", func(f *forged) { f.set64(f.module(mdFtab+1), 1<<32) }},
+	{"more exported names than there are", "ptab", func(f *forged) {
+		at := f.module(int(f.sectionHeader(".go.module").Size/8) - mdWords + mdPtab + 1)
+		f.set64(at, f.u64(at)^1<<11)
+	}},
 	{"function table of another release", "another header", func(f *forged) { f.b[f.at(f.u64(f.module(mdPCHeader)))]++ }},
 	{"functions not sorted", "sorted", func(f *forged) {
 		end := f.at(f.u64(f.module(mdFtab))) + 8*int(f.u64(f.module(mdFtab+1))-1)
