@@ -191,7 +191,33 @@ func (r *Report) readFile() error {
 		return err
 	}
 	r.file = fp
-	return r.readManifest(path)
+	if err := r.readManifest(path); err != nil || !r.Fits() {
+		return err
+	}
+	return r.followTables(path)
+}
+
+// followTables looks for what would end a process that loads the file, although it
+// is whole.
+func (r *Report) followTables(path string) error {
+	if r.file.Kind != abi.Plugin {
+		return nil // judge says so
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var ae *abi.Error
+	if !errors.As(abi.CheckLoadable(f, r.Artifact.Bytes), &ae) {
+		return nil
+	}
+	m := abi.Unloadable(ae)
+	if m == nil {
+		return fmt.Errorf("read the artifact: %w", ae)
+	}
+	r.Add(*m)
+	return nil
 }
 
 func (r *Report) readManifest(path string) error {

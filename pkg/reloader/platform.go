@@ -123,7 +123,7 @@ func executable() (string, error) {
 
 // inspect reads everything a load needs from an artifact. The order gives the
 // clearest error: whether it is a whole Go plugin at all, then whether every byte
-// is as hotgo wrote it, if hotgo did.
+// is as hotgo wrote it, if hotgo did, then whether its tables can be followed.
 func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 	fp, err := abi.Read(f, size)
 	if err != nil {
@@ -137,6 +137,9 @@ func inspect(f io.ReaderAt, size int64) (*inspection, error) {
 		m, digest, err = foreign(f, size, fp)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := abi.CheckLoadable(f, size); err != nil {
 		return nil, err
 	}
 	in := &inspection{manifest: m, digest: digest, print: fp}

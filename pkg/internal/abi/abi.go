@@ -7,7 +7,8 @@
 // loads. So everything it would look at is read from the file beforehand:
 // [Read] makes a [Fingerprint] of a binary, [Compare] holds an artifact's
 // against the host's and against what the process has loaded so far
-// ([Process]), and lists every [Mismatch].
+// ([Process]), and lists every [Mismatch]. [CheckLoadable] goes through the tables
+// that the dynamic linker and the runtime would follow without looking.
 //
 // Package hashes judge, build info explains: equal hashes fit whatever the
 // flags say, and -trimpath, for one, removes half of the flags from the build

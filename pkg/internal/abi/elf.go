@@ -53,14 +53,16 @@ type image struct {
 	machine  uint16
 	segments []segment
 	sections []section
+	phoff    uint64            // where the program headers are
 	budget   uint64            // bytes that may still be read: tables may overlap, and thousands be the same
 	strings  map[uint32][]byte // string tables read so far, by section
 }
 
 // segment is a program header.
 type segment struct {
-	typ                        uint32
+	typ, flags                 uint32
 	off, addr, filesz, memsize uint64
+	align                      uint64
 }
 
 // section is a section header.
@@ -112,6 +114,7 @@ func openImage(r io.ReaderAt, size int64) (*image, error) {
 	f.u32()  // version
 	f.word() // entry point
 	phoff, shoff := f.word(), f.word()
+	m.phoff = phoff
 	f.u32() // flags
 	f.u16() // size of this header
 	phentsize, phnum := f.u16(), f.u16()
@@ -227,11 +230,15 @@ func (m *image) readSegments(off uint64, entsize, num16 uint16) error {
 		f := m.fields(table[uint64(i)*entry:])
 		s := segment{typ: f.u32()}
 		if m.is64 {
-			f.u32() // flags
+			s.flags = f.u32()
 		}
 		s.off, s.addr = f.word(), f.word()
 		f.word() // physical address
 		s.filesz, s.memsize = f.word(), f.word()
+		if !m.is64 {
+			s.flags = f.u32()
+		}
+		s.align = f.word()
 		if s.typ == ptLoad {
 			if !m.inside(s.off, s.filesz) {
 				return fail(Truncated, "segment %d needs bytes %d to %d of %d", i, s.off, s.off+s.filesz, m.size)

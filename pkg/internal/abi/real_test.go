@@ -123,18 +123,19 @@ var binaries = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	// The same shared package, one line further down.
-	shared := filepath.Join(dir, "shared/shared.go")
-	moved := filepath.Join(dir, "moved.txt")
-	if err := os.WriteFile(moved, []byte("\n"+fixture["shared/shared.go"]), 0o600); err != nil {
-		return "", err
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{shared: moved}})
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
-		return "", err
+	// A package of the host, and one that plugins bring, each one line further down.
+	for name, file := range map[string]string{"overlay.json": "shared/shared.go", "third.json": "third/x.go"} {
+		moved := filepath.Join(dir, name+".txt")
+		if err := os.WriteFile(moved, []byte("\n"+fixture[file]), 0o600); err != nil {
+			return "", err
+		}
+		overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(dir, file): moved}})
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), overlay, 0o600); err != nil {
+			return "", err
+		}
 	}
 	for _, args := range [][]string{
 		{"-o", "host.bin", "./host"},
@@ -145,6 +146,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 		{"-buildmode=plugin", "-o", "boom.so", "./boom"},
 		{"-buildmode=plugin", "-o", "later.so", "./later"},
 		{"-buildmode=plugin", "-o", "again.so", "./again"},
+		{"-buildmode=plugin", "-overlay=third.json", "-o", "third.so", "./later"},
 	} {
 		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false"}, args...)...)
 		cmd.Dir = dir
@@ -161,8 +163,10 @@ var builtIn string
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if builtIn != "" {
-		os.RemoveAll(builtIn)
+	for _, dir := range []string{builtIn, matrixIn} {
+		if dir != "" {
+			os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }
@@ -329,39 +333,6 @@ func TestRealPluginsHaveNoOddItabs(t *testing.T) {
 		if err != nil || shadowed == 0 || edit.Hidden != shadowed || len(edit.Left) > 0 {
 			t.Errorf("%s: hides %d of %d and leaves %q, %v", name, edit.Hidden, shadowed, edit.Left, err)
 		}
-	}
-}
-
-// One host, one load after the other: what Compare says is what happens.
-func TestCompareAgreesWithTheRuntime(t *testing.T) {
-	host, proc := fingerprint(t, "host.bin"), &Process{}
-	run := start(t, "")
-	for _, name := range []string{"good.so", "stripped.so", "boom.so", "later.so"} {
-		if found := Compare(host, fingerprint(t, name), proc); len(found) > 0 {
-			t.Errorf("%s: Compare refuses: %v", name, lines(found))
-		}
-		if answer := run.open(name); answer != "ok" {
-			t.Errorf("%s: the host says %q", name, answer)
-		}
-		proc.Add(fingerprint(t, name), name, false)
-	}
-
-	// The same plugin path in another file.
-	found := Compare(host, fingerprint(t, "stripped.so"), proc)
-	if len(found) != 1 || found[0].Kind != MismatchPath {
-		t.Errorf("second load of one path: %v", lines(found))
-	}
-	copied := filepath.Join(t.TempDir(), "copy.so")
-	b, err := os.ReadFile(built(t, "stripped.so"))
-	if err == nil {
-		err = os.WriteFile(copied, b, 0o700)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintln(run.in, copied)
-	if answer := run.answer(); !strings.HasSuffix(answer, "plugin already loaded") {
-		t.Errorf("second load of one path: the host says %q", answer)
 	}
 }
 

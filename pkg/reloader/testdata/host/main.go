@@ -4,6 +4,7 @@
 //
 //	N            call the plugin with that number; answer "price generation"
 //	goroutines   answer how many there are
+//	gc           collect garbage, which looks through every module; answer "gc"
 //	mount        serve the control API on a loopback port; answer its address
 //
 // TEST_DIR, TEST_MAX_BYTES, TEST_OPEN_TIMEOUT and TEST_ALLOW_UID set its
@@ -70,6 +71,9 @@ func run() error {
 		switch line := lines.Text(); line {
 		case "goroutines":
 			fmt.Println(runtime.NumGoroutine())
+		case "gc":
+			runtime.GC()
+			fmt.Println(line)
 		case "mount":
 			addr, err := mount(h)
 			if err != nil {
