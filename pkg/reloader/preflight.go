@@ -24,12 +24,18 @@ const shownEvidence = 12
 // mapped. It gives the generation that the artifact already is, if it was
 // opened before; nil means that it can be opened.
 func (t *transaction) preflight() (earlier *generation, err error) {
+	if err := t.trusted(); err != nil {
+		return nil, err
+	}
 	if err := t.inspect(); err != nil {
 		return nil, err
 	}
 	h, m := t.h, &t.in.manifest
 	t.event.Plugin, t.event.Key, t.event.Link, t.event.LinkReason = m.Plugin, m.Key, m.Link, m.Reason
 	if err := consistent(t.in); err != nil {
+		return nil, err
+	}
+	if err := t.claimed(); err != nil {
 		return nil, err
 	}
 
