@@ -177,7 +177,7 @@ var Keys = []Key{
 }
 
 // hostEnv is what hosts read and the command line must not.
-var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR"}
+var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR", "HOTGO_TRUSTED_KEYS"}
 
 // lookup finds a key by name.
 func lookup(name string) (Key, bool) {
