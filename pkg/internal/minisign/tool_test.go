@@ -80,7 +80,9 @@ func TestMinisignAndWeReadEachOther(t *testing.T) {
 	}
 	write("our.key", text)
 	write("our.pub", ours.Public().File())
+	// $ minisign -Sm greet.so -s deploy.key
 	run("-S", "-s", path("our.key"), "-m", path("file"), "-x", path("sig"))
+	// $ minisign -Vm greet.so -p deploy.key.pub
 	run("-V", "-p", path("our.pub"), "-m", path("file"), "-x", path("sig"))
 	for name, k := range map[string]SecretKey{"our.pub": ours, "their.pub": secret} {
 		s, err := k.Sign(strings.NewReader(testFile), Claims{Plugin: "pricing", Host: AnyHost, Sequence: 42}.Comment())
