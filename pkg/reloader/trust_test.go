@@ -442,9 +442,11 @@ func TestCopyThatOthersCouldExchangeIsRefused(t *testing.T) {
 		mode os.FileMode
 		ok   bool
 	}{
-		{0o777, false}, {0o775, false},
+		{0o777, false},
+		{0o775, false},
 		{0o777 | os.ModeSticky, true}, // others rename what is theirs
-		{0o755, true}, {0o760, true},  // others cannot write, or not enter
+		{0o755, true},
+		{0o760, true}, // others cannot write, or not enter
 	} {
 		if err := os.Chmod(shared, c.mode); err != nil {
 			t.Fatal(err)
