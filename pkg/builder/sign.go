@@ -182,6 +182,9 @@ func VerifySignature(path string, keys []string) (*Signature, error) {
 	refuse := func(message string, err error, evidence ...Mismatch) (*Signature, error) {
 		return nil, &SignatureError{Path: path, Message: message, Evidence: evidence, Limit: "the keys that were given", Next: "hotgo key sign " + path, Err: err}
 	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("verify signature: %w", err)
+	}
 	text, err := ReadSignature(path)
 	switch {
 	case err != nil:
