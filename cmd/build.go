@@ -32,6 +32,7 @@ type builtArtifact struct {
 	HostBuild string   `json:"host_build,omitempty"` // build ID of the only host that a thin one fits
 	Joined    []string `json:"joined,omitempty"`     // packages that a thin one brings, because the host lacks them
 	Cached    bool     `json:"cached"`               // nothing is, or was, to be built
+	Signature string   `json:"signature,omitempty"`  // path, where it was signed
 	CompileMS float64  `json:"compile_ms,omitempty"`
 	LinkMS    float64  `json:"link_ms,omitempty"`
 
@@ -57,6 +58,9 @@ For a host that is there, artifacts are linked against it where that is possible
 which makes them small and quick to build; such an artifact is called thin, and
 fits no other build of the host. --link full copies every dependency into the
 artifact, --link thin fails rather than do so. -v says which it was, and why.
+
+--sign-key signs each artifact, and leaves the signature beside it, with .minisig
+behind its name.
 
 --mode patch builds a patch of the host's own code instead: the functions that
 differ from what the binary was built from, which --base names by a git revision.
@@ -99,7 +103,7 @@ With --dry-run it answers as hotgo diff does.`,
 		}),
 		ValidArgsFunction: a.completePlugins,
 	}
-	config.Register(c.Flags(), config.Build)
+	config.Register(c.Flags(), config.Build, config.Sign)
 	a.completeFlags(c)
 	c.Flags().StringVar(&base, "base", "", "with --mode patch, the git `REVISION` that the host was built from")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be built")
@@ -130,6 +134,10 @@ func (s *session) buildArtifacts(ctx context.Context, named []string, dryRun boo
 	if err != nil {
 		return nil, err
 	}
+	signer, err := s.signer(ctx)
+	if err != nil {
+		return nil, err
+	}
 	answer := &buildAnswer{V: 1, Artifacts: []builtArtifact{}}
 	var errs []error
 	for i, plan := range snap.Plans {
@@ -137,7 +145,7 @@ func (s *session) buildArtifacts(ctx context.Context, named []string, dryRun boo
 			errs = append(errs, snap.Errors[plugins[i].Name])
 			continue
 		}
-		one, err := s.buildOne(ctx, b, plan, dryRun)
+		one, err := s.buildOne(ctx, b, plan, dryRun, signer)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -147,12 +155,15 @@ func (s *session) buildArtifacts(ctx context.Context, named []string, dryRun boo
 	return answer, errors.Join(errs...)
 }
 
-func (s *session) buildOne(ctx context.Context, b *builder.Builder, plan *builder.Plan, dryRun bool) (builtArtifact, error) {
+func (s *session) buildOne(ctx context.Context, b *builder.Builder, plan *builder.Plan, dryRun bool, k *signer) (builtArtifact, error) {
 	one := builtArtifact{Plugin: plan.Plugin.Name, Key: plan.Key, Link: plan.Link, Reason: plan.Reason}
 	art := plan.Cached
 	if !dryRun {
 		var err error
 		if art, err = b.Build(ctx, plan); err != nil {
+			return one, err
+		}
+		if one.Signature, err = k.put(art); err != nil {
 			return one, err
 		}
 	}

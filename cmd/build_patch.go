@@ -27,6 +27,10 @@ func (s *session) buildPatch(ctx context.Context, named []string, base string) (
 	if host.Binary == "" {
 		return nil, &usageError{msg: "a patch is made for a binary", next: "hotgo build --mode patch --host BIN"}
 	}
+	signer, err := s.signer(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer s.beat("building")()
 	answer := &buildAnswer{V: 1, Artifacts: []builtArtifact{}}
 	plan, err := b.PlanPatch(ctx, host, nil)
@@ -53,6 +57,9 @@ func (s *session) buildPatch(ctx context.Context, named []string, base string) (
 		Plugin: plan.Name, Key: plan.Key, Path: art.Path, Digest: art.Digest, Bytes: art.Bytes, Link: art.Manifest.Link,
 		HostBuild: art.Manifest.HostBuild, Joined: art.Manifest.Joined, Cached: art.Cached,
 		CompileMS: milliseconds(art.Compile), LinkMS: milliseconds(art.Link),
+	}
+	if one.Signature, err = signer.put(art); err != nil {
+		return nil, err
 	}
 	for _, f := range plan.Functions {
 		if f.Change != "removed" {

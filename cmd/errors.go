@@ -178,6 +178,9 @@ func explained(err error) (failure, bool) {
 	if _, ok := errors.AsType[*deploy.NoHolderError](err); ok {
 		return failure{exit: exitNoHost, Code: "no-host", Next: "hotgo status"}, true
 	}
+	if f, ok := explainSignature(err); ok {
+		return f, true
+	}
 	if f, ok := explainBuild(err); ok {
 		return f, true
 	}
@@ -198,6 +201,21 @@ func explained(err error) (failure, bool) {
 		return failure{exit: exitBuild, Code: "build", Next: "install Go from https://go.dev/dl"}, true
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		return failure{exit: exitOther, Code: "error"}, true
+	}
+	return failure{}, false
+}
+
+// explainSignature is for signatures and keys on this side of the socket.
+func explainSignature(err error) (failure, bool) {
+	if e, ok := errors.AsType[*builder.SignatureError](err); ok {
+		f := failure{exit: exitSignature, Code: control.CodeSignature, Message: e.Error(), Limit: e.Limit, Next: e.Next}
+		for _, m := range e.Evidence {
+			f.Evidence = append(f.Evidence, control.Evidence{What: m.What, Host: m.Host, Artifact: m.Artifact})
+		}
+		return f, true
+	}
+	if e, ok := errors.AsType[*builder.KeyError](err); ok {
+		return failure{exit: exitUsage, Code: "usage", Message: e.Error(), Next: e.Next}, true
 	}
 	return failure{}, false
 }

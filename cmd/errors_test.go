@@ -44,6 +44,8 @@ func TestEveryErrorHasItsExitCodeAndItsWord(t *testing.T) {
 		{partial, 7, "partial"},
 		{answer(control.CodeDigest), 8, "digest"},
 		{answer(control.CodeSignature), 8, "signature"},
+		{&builder.SignatureError{Path: "a.so", Message: "no", Err: fs.ErrNotExist}, 8, "signature"},
+		{&builder.KeyError{Path: "key", Message: "no", Err: fs.ErrNotExist}, 64, "usage"},
 		{&usageError{msg: "no"}, 64, "usage"},
 		{&config.Error{Problems: []config.Problem{{Message: "no"}}}, 64, "config"},
 		{&hosts.TargetError{Err: &control.Error{Code: control.CodeUnsupported, Message: "no"}}, 64, "usage"},

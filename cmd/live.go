@@ -25,6 +25,7 @@ type live struct {
 	printer *ui.Printer
 	watcher *watch.Watcher
 	builder *builder.Builder
+	sign    *signer
 	ignored []string // directories of our own
 
 	freshly sync.Mutex
@@ -43,9 +44,12 @@ type live struct {
 
 // live prepares a loop. The caller sets the effects that differ, runs it once,
 // and closes it.
-func (s *session) live(sel selection) (*live, error) {
-	l := &live{session: s, primed: map[string]bool{}, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
-	var err error
+func (s *session) live(ctx context.Context, sel selection) (*live, error) {
+	signer, err := s.signer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &live{sign: signer, session: s, primed: map[string]bool{}, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
 	if l.builder, err = s.builder(func(o *builder.Options) { o.Resident = true }); err != nil {
 		return nil, err
 	}
@@ -71,7 +75,7 @@ func (s *session) live(sel selection) (*live, error) {
 		Build:      l.builder.Build,
 		PlanPatch:  l.builder.PlanPatch,
 		BuildPatch: l.builder.BuildPatch,
-		Load:       load,
+		Load:       l.load,
 
 		PlanGenerationPatch: l.builder.PlanGenerationPatch,
 		Rollback: func(ctx context.Context, h devloop.Host, plugin string, to *int) (control.Event, error) {
@@ -157,10 +161,14 @@ func (l *live) primePatch(ctx context.Context, host builder.Host, plugins []buil
 	})
 }
 
-func load(ctx context.Context, h devloop.Host, art *builder.Artifact) (control.Event, error) {
+func (l *live) load(ctx context.Context, h devloop.Host, art *builder.Artifact) (control.Event, error) {
 	client := control.NewClient(h.Socket)
 	defer client.Close()
-	ev, err := client.LoadFile(ctx, art.Path, control.LoadOptions{Digest: art.Digest})
+	sig, err := l.sign.signature(art)
+	if err != nil {
+		return control.Event{}, err
+	}
+	ev, err := client.LoadFile(ctx, art.Path, control.LoadOptions{Digest: art.Digest, Signature: sig})
 	if err != nil {
 		return control.Event{}, err
 	}

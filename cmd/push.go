@@ -21,9 +21,9 @@ import (
 
 // pushFlags are the flags that only push has.
 type pushFlags struct {
-	wait, detach, detailed bool
-	dryRun                 string // "", "client" or "server"
-	plugin                 string // what a file is that hotgo did not build
+	wait, detach, detailed, downgrade bool
+	dryRun                            string // "", "client" or "server"
+	plugin                            string // what a file is that hotgo did not build
 }
 
 func newPush(a *app) *cobra.Command {
@@ -46,6 +46,9 @@ A Go plugin that hotgo did not build (go build -buildmode=plugin) is pushed like
 artifact. It is the plugin that --plugin names, else the one of the host that is
 called as its directory is, else the one all of whose symbols it exports.
 
+--sign-key signs what is pushed, for hosts that trust keys; without it, a signature
+that lies beside an artifact (ARTIFACT.minisig) goes with it.
+
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,
 		Example: `  hotgo push
@@ -55,20 +58,21 @@ called as its directory is, else the one all of whose symbols it exports.
   hotgo push --plugin greet ./hello.so
   hotgo push --dry-run=client --detailed-exitcode`,
 		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
-			if err := f.check(s.cfg); err != nil {
+			if err := f.check(); err != nil {
 				return err
 			}
 			return s.push(ctx, args, f)
 		}),
 		ValidArgsFunction: a.completePlugins,
 	}
-	config.Register(c.Flags(), config.Build, config.Target, config.Push)
+	config.Register(c.Flags(), config.Build, config.Target, config.Sign)
 	a.completeFlags(c)
 	c.Flags().BoolVar(&f.wait, "wait", true, "wait until the new code serves")
 	c.Flags().BoolVar(&f.detach, "detach", false, "return once hosts have checked the artifact, and load in the background")
 	c.Flags().StringVar(&f.plugin, "plugin", "", "the `NAME` of the plugin that the file is, where the file does not tell")
 	c.Flags().StringVar(&f.dryRun, "dry-run", "", "load nothing; `WHERE` to check is client or server")
 	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be loaded")
+	c.Flags().BoolVar(&f.downgrade, "allow-downgrade", false, "have hosts that trust keys take what was signed before what they have taken")
 	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	_ = c.RegisterFlagCompletionFunc("plugin", a.completePlugins)
 	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
@@ -76,10 +80,8 @@ called as its directory is, else the one all of whose symbols it exports.
 	return c
 }
 
-func (f *pushFlags) check(cfg *config.Config) error {
+func (f *pushFlags) check() error {
 	switch {
-	case cfg.SignKey != "":
-		return &usageError{msg: "artifacts cannot be signed yet: --sign-key is reserved", next: "push without --sign-key"}
 	case f.dryRun != "" && f.dryRun != "client" && f.dryRun != "server":
 		return &usageError{msg: "--dry-run is client or server, not " + quote(f.dryRun), next: "hotgo push --help"}
 	case f.detach && f.dryRun != "":
@@ -90,6 +92,10 @@ func (f *pushFlags) check(cfg *config.Config) error {
 }
 
 func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
+	signer, err := s.signer(ctx)
+	if err != nil {
+		return err
+	}
 	found, err := hosts.Find(ctx, s.cfg.Targets)
 	if err != nil {
 		return err
@@ -122,7 +128,7 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 		}
 	} else {
 		stop := s.beat("pushing")
-		fx := deploy.Effects{Load: s.loader(f), Restore: restorer(f)}
+		fx := deploy.Effects{Load: s.loader(f, signer), Restore: restorer(f)}
 		if b != nil {
 			fx.Build, fx.BuildPatch = b.Build, b.BuildPatch
 		}
@@ -179,17 +185,23 @@ func holds(changes []*deploy.Change, all []control.Status, err error) error {
 }
 
 // loader gives what "load" means with these flags.
-func (s *session) loader(f pushFlags) func(context.Context, control.Status, *builder.Artifact) (control.Event, error) {
+func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.Status, *builder.Artifact) (control.Event, error) {
 	return func(ctx context.Context, st control.Status, art *builder.Artifact) (control.Event, error) {
 		client := control.NewClient(st.Socket)
 		defer client.Close()
-		opts := control.LoadOptions{Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server"}
+		opts := control.LoadOptions{
+			Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server", AllowDowngrade: f.downgrade,
+		}
+		var err error
+		if opts.Signature, err = k.signature(art); err != nil {
+			return control.Event{}, err
+		}
 		ev, err := client.LoadFile(ctx, art.Path, opts)
 		if err != nil {
 			return control.Event{}, fmt.Errorf("%s would not load into %s (pid %d): %w", nameOf(art), st.Name, st.PID, err)
 		}
 		if f.detach && ev.Event != control.KindUnchanged {
-			return *ev, s.loadDetached(st, art, f.plugin)
+			return *ev, s.loadDetached(st, art, f, k)
 		}
 		return *ev, nil
 	}
@@ -214,14 +226,21 @@ func nameOf(art *builder.Artifact) string {
 }
 
 // loadDetached starts another hotgo that loads and waits in place of this one.
-func (s *session) loadDetached(st control.Status, art *builder.Artifact, as string) error {
+// It finds the signature beside the artifact, for it could not ask for a password.
+func (s *session) loadDetached(st control.Status, art *builder.Artifact, f pushFlags, k *signer) error {
+	if _, err := k.put(art); err != nil {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("load in the background: %w", err)
 	}
-	args := []string{"push", "--quiet", "--target", st.Socket}
-	if as != "" {
-		args = append(args, "--plugin", as)
+	args := []string{"push", "--quiet", "--target", st.Socket, "--sign-key="}
+	if f.plugin != "" {
+		args = append(args, "--plugin", f.plugin)
+	}
+	if f.downgrade {
+		args = append(args, "--allow-downgrade")
 	}
 	child := exec.Command(exe, append(args, art.Path)...)
 	child.Args[0] = "hotgo"

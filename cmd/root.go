@@ -78,7 +78,7 @@ that already runs behaves differently. The program embeds a small library
 	root.AddCommand(
 		newInit(a), newRun(a), newWatch(a), newBuild(a), newDiff(a), newPush(a),
 		newStatus(a), newHistory(a), newRollback(a), newVerify(a),
-		newConfig(a), newVersion(a), newCompletion(a), newStress(a),
+		newKey(a), newConfig(a), newVersion(a), newCompletion(a), newStress(a),
 	)
 	return root
 }

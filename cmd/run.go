@@ -55,7 +55,7 @@ through; with -o json its stdout goes to stderr, for stdout has the events.`,
 			})(c, own)
 		},
 	}
-	config.Register(c.Flags(), config.Build, config.Watch)
+	config.Register(c.Flags(), config.Build, config.Watch, config.Sign)
 	a.completeFlags(c)
 	return c
 }
@@ -68,7 +68,7 @@ func (s *session) runHost(ctx context.Context, pkg string, args []string) error 
 	if pkg, err = s.hostPackage(ctx, b, pkg); err != nil {
 		return err
 	}
-	l, err := s.live(s.selection(nil, pkg))
+	l, err := s.live(ctx, s.selection(nil, pkg))
 	if err != nil {
 		return err
 	}

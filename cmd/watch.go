@@ -26,7 +26,7 @@ With -o json stdout has one event a line.`,
 			if _, wrong := errors.AsType[*hosts.TargetError](err); wrong {
 				return err
 			}
-			l, err := s.live(s.selection(args))
+			l, err := s.live(ctx, s.selection(args))
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ With -o json stdout has one event a line.`,
 		}),
 		ValidArgsFunction: a.completePlugins,
 	}
-	config.Register(c.Flags(), config.Build, config.Target, config.Watch)
+	config.Register(c.Flags(), config.Build, config.Target, config.Watch, config.Sign)
 	a.completeFlags(c)
 	return c
 }

@@ -113,10 +113,11 @@ func (c *copies) next(suffix string) (string, error) {
 // copied is an artifact in the private directory, of which nothing is known
 // yet but its bytes.
 type copied struct {
-	keep   bool
-	path   string
-	size   int64
-	digest string
+	keep      bool
+	path      string
+	size      int64
+	digest    string
+	signature string // text of the file beside the original, where there is one
 }
 
 // discard removes the file; what is mapped from it stays mapped.

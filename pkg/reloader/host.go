@@ -26,6 +26,7 @@ type Host struct {
 	platform *platform
 	copies   *copies
 	journal  *journal.Journal
+	trust    *trust  // nil: signatures are not asked for
 	server   *server // nil: no socket
 	api      *api
 	metrics  metrics
@@ -65,6 +66,9 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		bases: map[string]*patchBase{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if h.trust, err = newTrust(opts); err != nil {
+		return nil, err
+	}
 	h.api = newAPI(h)
 	if h.copies, err = openCopies(opts.Dir, opts.MaxArtifactBytes); err != nil {
 		return nil, err
@@ -187,6 +191,7 @@ func eventAttrs(ev control.Event) []slog.Attr {
 	}
 	add("digest", ev.Digest)
 	add("code", ev.Code)
+	add("signer", ev.Signer)
 	add("reason", ev.Reason)
 	if ev.Caller != nil {
 		attrs = append(attrs, slog.Int("uid", ev.Caller.UID), slog.Int("peer_pid", ev.Caller.PID))

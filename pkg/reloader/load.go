@@ -17,7 +17,8 @@ import (
 // Load makes the artifact in a file live, as POST /v1/load does, and gives the
 // event that tells how: the verdict is swapped, or patched where the artifact is
 // a patch, or unchanged where the same version is live already. The file may be
-// changed or removed afterwards.
+// changed or removed afterwards. With Options.TrustedKeys its signature is taken from
+// path + ".minisig".
 //
 // ctx bounds the copying, the wait for other loads and the preflight. From
 // then on a load runs to its end, within the limits of Options: half a load
@@ -38,11 +39,13 @@ func (h *Host) LoadAs(ctx context.Context, plugin, path string) (control.Event, 
 
 // loadRequest is one load, however it arrived.
 type loadRequest struct {
-	receive func() (*copied, error)
-	digest  string // what the bytes must have; "" compares nothing
-	plugin  string // which plugin it is; "" asks the artifact
-	dryRun  bool
-	caller  *control.Caller
+	receive   func() (*copied, error)
+	digest    string // what the bytes must have; "" compares nothing
+	plugin    string // which plugin it is; "" asks the artifact
+	signature string // text of the signature file; "" leaves it to receive
+	downgrade bool   // take also what was signed earlier
+	dryRun    bool
+	caller    *control.Caller
 }
 
 // receiveFile copies an artifact that is a file here.
@@ -67,7 +70,11 @@ func (h *Host) receiveFile(ctx context.Context, path string) (*copied, error) {
 	if info.Size() > h.opts.MaxArtifactBytes {
 		return nil, tooLarge(h.opts.MaxArtifactBytes)
 	}
-	return h.copies.receive(ctx, f)
+	c, err := h.copies.receive(ctx, f)
+	if err == nil && h.trust != nil {
+		c.signature = signatureBeside(path)
+	}
+	return c, err
 }
 
 // transaction is one load under way. Each step either succeeds or gives a
@@ -84,6 +91,7 @@ type transaction struct {
 	told   chan struct{}     // closed when the event is recorded
 	base   *patchBase        // of a patch that was not opened before
 	notes  []control.Finding // on what is opened, if it goes live
+	signed *accepted         // what its signature says; nil where none is asked for
 }
 
 // load runs a transaction and records how it ended.
@@ -119,12 +127,6 @@ func (h *Host) load(ctx context.Context, req loadRequest) (control.Event, error)
 
 func (t *transaction) run(ctx context.Context) (err error) {
 	h := t.h
-	if len(h.opts.TrustedKeys) > 0 {
-		return &control.Error{
-			Code: control.CodeSignature, Message: "this host accepts signed artifacts only, and cannot check signatures yet",
-			Limit: "the host's Options.TrustedKeys", Next: "remove TrustedKeys, or wait for a release with signatures",
-		}
-	}
 	if err := h.platform.support(); err != nil {
 		return err
 	}
@@ -145,7 +147,11 @@ func (t *transaction) run(ctx context.Context) (err error) {
 	defer release()
 
 	g, err := t.openOrFind(ctx)
-	if err != nil || g == nil {
+	if err != nil {
+		return err
+	}
+	if g == nil {
+		_, err := t.accept()
 		return err
 	}
 	return t.activate(g)
@@ -180,7 +186,7 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	t.h.record(control.Event{
 		Event: control.KindVerified, Plugin: t.event.Plugin, Key: t.event.Key, Digest: t.event.Digest,
 		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, LinkReason: t.event.LinkReason, Foreign: t.event.Foreign,
-		Caller: t.event.Caller,
+		Signer: t.event.Signer, Caller: t.event.Caller,
 	})
 	start = time.Now()
 	g, err := t.open()
@@ -296,10 +302,16 @@ func (t *transaction) openError(err error, how outcome) error {
 // live.
 func (t *transaction) activate(g *generation) error {
 	t.event.Generation = g.number
-	change, err := t.h.activate(t.plugin, g, &t.phases, t.told)
+	takeBack, err := t.accept()
 	if err != nil {
 		return err
 	}
+	change, err := t.h.activate(t.plugin, g, &t.phases, t.told)
+	if err != nil {
+		takeBack()
+		return err
+	}
+	t.noteSigner(g)
 	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
 	t.h.tellPatch(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)

@@ -37,10 +37,20 @@ type Options struct {
 	// is silent.
 	Logger *slog.Logger
 
-	// TrustedKeys are the keys of which one must have signed an artifact.
-	// Signatures are not implemented yet: with keys set every load is refused,
-	// rather than accepted unchecked.
+	// TrustedKeys are the keys of which one must have signed what is loaded, each
+	// a minisign public key: its line of base64, or the text of a .pub file.
+	// What is not signed by one of them, has expired, or was signed before what
+	// was loaded last of the same plugin is refused, before anything of it is
+	// believed. nil checks nothing; a list that is empty, but not nil, trusts
+	// nobody.
+	//
+	// Dir remembers across restarts what was loaded last; without it, only this
+	// process does.
 	TrustedKeys []string
+
+	// NoDowngrade refuses what was signed before what was loaded last also to
+	// callers who say that they mean it. Rollback stays possible.
+	NoDowngrade bool
 
 	// OpenTimeout bounds a plugin's initialisers; 0 means 30 s. One that takes
 	// longer is given up: the load fails, and the goroutine that runs it stays

@@ -41,6 +41,7 @@ type generation struct {
 	symbols  map[string]any // nil: its initialisers failed, it can never run
 	bias     uintptr        // how far its code is from where its file has it
 	on       *patchBase     // of a patch: what it replaces functions of; else nil
+	signer   string         // id of the trusted key that signed it last; guarded by Host.mu
 	replaces []string       // of a patch: the functions, as events have them
 
 	// Guarded by Host.mu.

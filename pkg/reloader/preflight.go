@@ -24,6 +24,9 @@ const shownEvidence = 12
 // mapped. It gives the generation that the artifact already is, if it was
 // opened before; nil means that it can be opened.
 func (t *transaction) preflight() (earlier *generation, err error) {
+	if err := t.trusted(); err != nil {
+		return nil, err
+	}
 	if err := t.inspect(); err != nil {
 		return nil, err
 	}
@@ -35,6 +38,9 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 		return nil, err
 	}
 	if err := consistent(t.in); err != nil {
+		return nil, err
+	}
+	if err := t.claimed(); err != nil {
 		return nil, err
 	}
 

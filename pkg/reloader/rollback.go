@@ -50,7 +50,8 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 		return err
 	}
 	if g != nil {
-		ev.Generation, ev.Key, ev.Digest, ev.Link, ev.Foreign = g.number, g.manifest.Key, g.digest, g.manifest.Link, g.manifest.Foreign
+		ev.Generation, ev.Key, ev.Digest, ev.Link = g.number, g.manifest.Key, g.digest, g.manifest.Link
+		ev.Foreign, ev.Signer = g.manifest.Foreign, g.signer
 		ev.Functions = shownNames(g.replaces)
 	}
 	if ev.Generation == p.live.Load().generation {

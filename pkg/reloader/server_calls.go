@@ -1,6 +1,7 @@
 package reloader
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,14 +51,13 @@ func (a *api) rollback(w http.ResponseWriter, r *http.Request) error {
 // load takes an artifact as the body, or the path of one.
 func (a *api) load(w http.ResponseWriter, r *http.Request) error {
 	req := loadRequest{caller: caller(r), plugin: r.URL.Query().Get("plugin")}
-	switch dry := r.URL.Query().Get("dry_run"); dry {
-	case "", "0", "false":
-	case "1", "true":
-		req.dryRun = true
-	default:
-		return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("dry_run is 1 or 0, not %.20q", dry)}
-	}
 	var err error
+	if req.dryRun, err = yesOrNo(r, "dry_run"); err != nil {
+		return err
+	}
+	if req.downgrade, err = yesOrNo(r, "allow_downgrade"); err != nil {
+		return err
+	}
 	if mediaType(r) == control.TypeJSON {
 		err = a.byPath(w, r, &req)
 	} else {
@@ -73,6 +73,18 @@ func (a *api) load(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, ev)
 }
 
+// yesOrNo reads a parameter of the query.
+func yesOrNo(r *http.Request, name string) (bool, error) {
+	switch value := r.URL.Query().Get(name); value {
+	case "", "0", "false":
+		return false, nil
+	case "1", "true":
+		return true, nil
+	default:
+		return false, &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("%s is 1 or 0, not %.20q", name, value)}
+	}
+}
+
 func (a *api) byPath(w http.ResponseWriter, r *http.Request, req *loadRequest) error {
 	var body control.LoadRequest
 	if err := decode(w, r, &body); err != nil {
@@ -84,7 +96,7 @@ func (a *api) byPath(w http.ResponseWriter, r *http.Request, req *loadRequest) e
 	if err := artifact.ValidDigest(body.Digest); err != nil {
 		return &control.Error{Code: control.CodeBadRequest, Message: "the digest of the file has to be given", Err: err}
 	}
-	req.digest = body.Digest
+	req.digest, req.signature = body.Digest, body.Signature
 	req.receive = func() (*copied, error) {
 		release(w)
 		return a.h.receiveFile(r.Context(), body.Path)
@@ -102,6 +114,11 @@ func (a *api) byUpload(w http.ResponseWriter, r *http.Request, req *loadRequest)
 			return &control.Error{Code: control.CodeBadRequest, Message: "header " + control.DigestHeader, Err: err}
 		}
 	}
+	signature, err := base64.StdEncoding.DecodeString(r.Header.Get(control.SignatureHeader))
+	if err != nil {
+		return &control.Error{Code: control.CodeBadRequest, Message: "header " + control.SignatureHeader, Err: err}
+	}
+	req.signature = string(signature)
 	req.receive = func() (*copied, error) {
 		select {
 		case a.uploads <- struct{}{}:

@@ -34,6 +34,9 @@ func (h *Host) Status() control.Status {
 	if fp, err := h.platform.host(); err == nil {
 		s.BuildID = fp.BuildID
 	}
+	if h.trust != nil {
+		s.TrustedKeys = h.trust.ids()
+	}
 	files := h.addPlugins(&s)
 	h.addPatches(&s)
 	s.Memory.RSSBytes = residentSet()
@@ -89,7 +92,7 @@ func (h *Host) addPlugins(s *control.Status) map[pluginGeneration]string {
 			out.Generations = append(out.Generations, control.Generation{
 				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest,
 				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Foreign: g.manifest.Foreign,
-				Loaded: g.loaded, ArtifactBytes: g.bytes, Reason: g.reason,
+				Loaded: g.loaded, ArtifactBytes: g.bytes, Signer: g.signer, Reason: g.reason,
 				Patch: g.on != nil, Base: base, Functions: g.replaces,
 			})
 		}

@@ -26,7 +26,7 @@ const (
 	Build
 	Target
 	Watch
-	Push
+	Sign
 )
 
 // Say how a text is made absolute.
@@ -125,7 +125,7 @@ var Keys = []Key{
 		set: func(c *Config, v any) { c.Targets = v.([]string) },
 	},
 	{
-		Name: "sign-key", Env: []string{"HOTGO_SIGN_KEY"}, Kind: Text, Group: Push, Default: "", Paths: pathAlways,
+		Name: "sign-key", Env: []string{"HOTGO_SIGN_KEY"}, Kind: Text, Group: Sign, Default: "", Paths: pathAlways,
 		Usage: "`file` with the secret key that signs artifacts", Unset: "not signed", Example: "~/.config/hotgo/key",
 		set: func(c *Config, v any) { c.SignKey = v.(string) },
 	},
@@ -176,8 +176,9 @@ var Keys = []Key{
 	},
 }
 
-// hostEnv is what hosts read and the command line must not.
-var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR"}
+// hostEnv is what hosts read and the command line must not, and what is too secret
+// to be shown as a setting.
+var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR", "HOTGO_TRUSTED_KEYS", "HOTGO_KEY_PASSWORD"}
 
 // lookup finds a key by name.
 func lookup(name string) (Key, bool) {

@@ -38,7 +38,7 @@ func write(t *testing.T, path, content string) {
 func flags(t *testing.T, args ...string) *pflag.FlagSet {
 	t.Helper()
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	Register(fs, Shared, Build, Target, Watch, Push)
+	Register(fs, Shared, Build, Target, Watch, Sign)
 	if err := fs.Parse(args); err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,7 @@ func TestStatusTable(t *testing.T) {
 	full.Name, full.PID = "full", 913
 	full.Plugins[0].Generations[1].Link = "full"
 	full.Plugins[0].Generations[1].LinkReason = "it needs 120 packages that the host lacks or has in part"
+	full.TrustedKeys, full.Plugins[0].Generations[1].Signer = []string{"AC84F464E122951", "621B9E9ACCA7CD91"}, "AC84F464E122951"
 	full.Plugins = append(full.Plugins, control.Plugin{
 		Name: "server", Kind: control.KindHost, Live: 2,
 		Generations: []control.Generation{
@@ -66,7 +67,7 @@ func TestStatusTable(t *testing.T) {
 	for i := range 12 {
 		long.Replaced = append(long.Replaced, control.Replaced{Function: fmt.Sprintf("main.f%02d", i), Generation: 1})
 	}
-	hosts := []control.Status{shop(), full, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1"}}
+	hosts := []control.Status{shop(), full, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1", TrustedKeys: []string{}}}
 	for name, verbose := range map[string]bool{"status.txt.golden": false, "status-verbose.txt.golden": true} {
 		golden(t, name, text(t, func(b *bytes.Buffer) error { return Status(b, hosts, verbose, plain()) }))
 	}
@@ -79,6 +80,10 @@ func TestHistoryTable(t *testing.T) {
 	events := day()
 	events[4].Caller = &control.Caller{UID: 1000, GID: 1000, PID: 4242}
 	golden(t, "history.txt.golden", text(t, func(b *bytes.Buffer) error {
+		return History(b, control.History{Events: events}, plain())
+	}))
+	events[4].Signer = "AC84F464E122951"
+	golden(t, "history-signed.txt.golden", text(t, func(b *bytes.Buffer) error {
 		return History(b, control.History{Events: events}, plain())
 	}))
 	if got := text(t, func(b *bytes.Buffer) error { return History(b, control.History{}, plain()) }); got != "nothing was loaded yet\n" {

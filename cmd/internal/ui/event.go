@@ -327,7 +327,7 @@ func caller(c *control.Caller) string { return fmt.Sprintf("uid %d pid %d", c.UI
 func cleanEvent(ev control.Event) control.Event {
 	for _, s := range []*string{
 		(*string)(&ev.Event), (*string)(&ev.Verdict), &ev.Host, &ev.Plugin, &ev.Key, &ev.Digest,
-		&ev.Artifact, &ev.Link, &ev.LinkReason, &ev.Code, &ev.Reason, &ev.Next,
+		&ev.Artifact, &ev.Link, &ev.LinkReason, &ev.Signer, &ev.Code, &ev.Reason, &ev.Next,
 	} {
 		*s = Clean(*s)
 	}

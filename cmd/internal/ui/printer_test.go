@@ -274,14 +274,14 @@ func TestForeignTextCannotDriveTheTerminal(t *testing.T) {
 	evil := "a\x1b]0;title\a\x1b[2J\u009b31m\r\nb\u202etxt"
 	ev := control.Event{
 		Host: evil, Plugin: evil, Verdict: control.Verdict(evil), Key: evil, Digest: evil, Artifact: evil,
-		Link: evil, LinkReason: evil, Functions: []string{evil}, Files: []string{evil}, Code: "HG" + evil, Reason: evil, Next: evil,
+		Link: evil, LinkReason: evil, Signer: evil, Functions: []string{evil}, Files: []string{evil}, Code: "HG" + evil, Reason: evil, Next: evil,
 		ArtifactBytes: 1, Generation: 3, PID: 5,
 		Evidence:    []control.Evidence{{What: evil, Host: evil, Artifact: evil}},
 		Diagnostics: []control.Diagnostic{{File: evil, Line: 1, Message: evil}},
 	}
 	st := control.Status{
-		Name: evil, GoVersion: evil, PID: 5,
-		Plugins: []control.Plugin{{Name: evil, Live: 3, Generations: []control.Generation{{Generation: 3, Key: evil, Link: evil, LinkReason: evil}}}},
+		Name: evil, GoVersion: evil, PID: 5, TrustedKeys: []string{evil},
+		Plugins: []control.Plugin{{Name: evil, Live: 3, Generations: []control.Generation{{Generation: 3, Key: evil, Link: evil, LinkReason: evil, Signer: evil}}}},
 	}
 	var events []control.Event
 	for _, kind := range []control.Kind{

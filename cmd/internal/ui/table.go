@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,16 +14,22 @@ import (
 // Status writes a table of hosts and their plugins, a row for each plugin, and
 // below it what the loads have cost each host. Above all it answers which
 // version of the code is running. Verbose, it also says why a version that
-// serves is not thin.
+// serves is not thin, which keys the host trusts, and which one signed what serves.
 func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 	rows := [][]string{{"HOST", "PID", "GO", "PLUGIN", "LIVE", "KEY", "LINK", "LOADED", "SIZE", "VERSIONS", "RESIDENT"}}
 	var memory, reasons [][]string
-	var patches []string
+	var patches, trust []string
 	for _, h := range hosts {
 		id := []string{Clean(h.Name), strconv.Itoa(h.PID), Clean(h.GoVersion)}
 		for _, p := range h.Plugins {
 			rows = append(rows, append(id[:3:3], s.pluginCells(p)...))
-			if live := generationOf(p); verbose && live.LinkReason != "" {
+			live := generationOf(p)
+			if verbose && live.Signer != "" {
+				reasons = append(reasons, []string{
+					host(Clean(h.Name), h.PID) + ":", Clean(p.Name), version(live.Generation, ""), "signed with " + Clean(live.Signer),
+				})
+			}
+			if verbose && live.LinkReason != "" {
 				reasons = append(reasons, []string{
 					host(Clean(h.Name), h.PID) + ":", Clean(p.Name), version(live.Generation, ""),
 					Clean(live.Link) + ": " + Clean(live.LinkReason),
@@ -33,6 +40,9 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 			rows = append(rows, append(id[:3:3], "-", "-", "-", "-", "-", "-", "-", "-"))
 		}
 		patches = append(patches, patchLines(h, verbose)...)
+		if verbose && h.TrustedKeys != nil {
+			trust = append(trust, host(Clean(h.Name), h.PID)+": "+trusts(h.TrustedKeys))
+		}
 		memory = append(memory, []string{
 			host(Clean(h.Name), h.PID) + ":",
 			fmt.Sprintf("%s resident, %s of it in plugins, %s mapped", size(h.Memory.RSSBytes),
@@ -43,8 +53,16 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 		return s.writeLines(w, []string{"no host is up"})
 	}
 	lines := append(s.table(rows), columns(memory, 1)...)
-	lines = append(lines, patches...)
+	lines = append(append(lines, patches...), trust...)
 	return s.writeLines(w, append(lines, columns(reasons, 1)...))
+}
+
+// trusts says what a host that trusts keys takes.
+func trusts(ids []string) string {
+	if len(ids) == 0 {
+		return "trusts no key, and takes nothing"
+	}
+	return "takes what is signed with " + Clean(strings.Join(ids, " or "))
 }
 
 // patchLines says which functions run the code of patches, and where goroutines
@@ -137,12 +155,17 @@ func hasBuiltin(p control.Plugin) bool {
 	return false
 }
 
-// History writes what was loaded when, by whom, and how it ended, oldest first.
+// History writes what was loaded when, by whom, and how it ended, oldest first;
+// who signed it only where something was signed.
 func History(w io.Writer, h control.History, s Style) error {
 	if len(h.Events) == 0 {
 		return s.writeLines(w, []string{"nothing was loaded yet"})
 	}
 	rows := [][]string{{"TIME", "PLUGIN", "VERSION", "KEY", "OUTCOME", "TOOK", "BY", "REASON"}}
+	signed := slices.ContainsFunc(h.Events, func(ev control.Event) bool { return ev.Signer != "" })
+	if signed {
+		rows[0] = slices.Insert(rows[0], 7, "SIGNER")
+	}
 	for _, ev := range h.Events {
 		row := []string{s.in(ev.Time).Format("2006-01-02 15:04:05"), "-", "-", "-", "", "-", "-", ""}
 		reason := cleanLines(ev.Reason)
@@ -170,6 +193,9 @@ func History(w io.Writer, h control.History, s Style) error {
 		}
 		if reason = withCode(ev.Code, reason); len(reason) > 0 {
 			row[7] = reason[0]
+		}
+		if signed {
+			row = slices.Insert(row, 7, cmp.Or(ev.Signer, "-"))
 		}
 		rows = append(rows, row)
 	}

@@ -3,15 +3,22 @@
 //	import _ "github.com/hotgo/hotgo/pkg/reloader/auto"
 //
 // The host has the defaults of reloader.Options and takes HOTGO_NAME,
-// HOTGO_SOCKET and HOTGO_DIR from the environment. A program must not fail to
-// start because it cannot be reloaded: what goes wrong is said once on standard
-// error, and the program goes on, without a socket if need be.
+// HOTGO_SOCKET, HOTGO_DIR and HOTGO_TRUSTED_KEYS from the environment. The last
+// are public keys of minisign, and files that have one each, separated as the
+// paths of a list are. A program must not fail to start because it cannot be
+// reloaded: what goes wrong is said once on standard error, and the program goes
+// on, without a socket if need be. Where a
+// key cannot be read, nothing can be loaded.
 package auto
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 
+	"github.com/hotgo/hotgo/pkg/internal/minisign"
 	"github.com/hotgo/hotgo/pkg/reloader"
 )
 
@@ -25,19 +32,67 @@ func Host() *reloader.Host { return host }
 // everything that the environment asked for.
 func start(open func(reloader.Options) (*reloader.Host, error), complain func(error)) *reloader.Host {
 	want := reloader.Options{Name: os.Getenv("HOTGO_NAME"), Dir: os.Getenv("HOTGO_DIR")} // the socket's variable is read by New
+	var err error
+	if want.TrustedKeys, err = trustedKeys(os.LookupEnv(keysVariable)); err != nil {
+		complain(fmt.Errorf("nothing can be loaded: %w", err))
+	}
 	h, err := open(want)
 	if err == nil {
 		return h
 	}
 	complain(fmt.Errorf("reloading is limited: %w", err))
 	for _, o := range []reloader.Options{
-		{Name: want.Name, Dir: want.Dir, NoSocket: true},
-		{NoSocket: true},
+		{Name: want.Name, Dir: want.Dir, TrustedKeys: want.TrustedKeys, NoSocket: true},
+		{TrustedKeys: want.TrustedKeys, NoSocket: true},
 	} {
 		if h, err = open(o); err == nil {
 			return h
 		}
 	}
-	// Options{NoSocket: true} asks for nothing that can fail.
+	// The last options ask for nothing that can fail: the keys were read already.
 	panic("hotgo: start a host: " + err.Error())
+}
+
+const keysVariable = "HOTGO_TRUSTED_KEYS"
+
+// trustedKeys reads the list. A variable that is set trusts somebody or nobody,
+// never everybody: one that is empty, as where another that it is made of is not
+// set, is a mistake like a file that cannot be read.
+func trustedKeys(list string, set bool) ([]string, error) {
+	if !set {
+		return nil, nil
+	}
+	keys := []string{}
+	for _, entry := range filepath.SplitList(list) {
+		key, err := trustedKey(entry)
+		if err != nil {
+			return []string{}, fmt.Errorf("read %s: %w", keysVariable, err)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return keys, errors.New("read " + keysVariable + ": it is set, and names no key")
+	}
+	return keys, nil
+}
+
+// trustedKey gives a key, or what a file has of one.
+func trustedKey(entry string) (string, error) {
+	k, err := minisign.ParsePublicKey(entry)
+	if err == nil {
+		return k.String(), nil
+	}
+	f, openErr := os.Open(entry)
+	if openErr != nil {
+		return "", fmt.Errorf("%q is no public key, and no file: %w", entry, openErr)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, minisign.MaxFile+1))
+	if err == nil {
+		k, err = minisign.ParsePublicKey(string(text))
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", entry, err)
+	}
+	return k.String(), nil
 }

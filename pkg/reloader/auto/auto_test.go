@@ -3,6 +3,7 @@ package auto
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/hotgo/hotgo/pkg/reloader"
@@ -45,6 +46,40 @@ func TestSocketIsGivenUpBeforeTheRest(t *testing.T) {
 	defer h.Close()
 	if len(tried) != 2 || h.Name() != "shop" {
 		t.Errorf("tried %+v", tried)
+	}
+}
+
+func TestKeysComeFromTheEnvironmentAsTextAndAsFiles(t *testing.T) {
+	const key = "RWRRKRJORk/ICgel/BW+P+EA9dMmgnTDLFLHcMOwFLXHksW7fKeTUjfy"
+	file := filepath.Join(t.TempDir(), "deploy.pub")
+	if err := os.WriteFile(file, []byte("untrusted comment: minisign public key AC84F464E122951\n"+key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := file + ".link"
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	nothing := file + ".none"
+	for list, want := range map[string]int{
+		key: 1, file: 1, link: 1, key + string(os.PathListSeparator) + file: 2,
+		"": 0, "RWQkey": 0, nothing: 0, key + string(os.PathListSeparator) + nothing: 0, "/dev/zero": 0,
+	} {
+		t.Setenv(keysVariable, list)
+		var complaints []error
+		h := start(func(o reloader.Options) (*reloader.Host, error) {
+			if o.TrustedKeys == nil {
+				t.Errorf("%q: a host that trusts everybody is tried", list)
+			}
+			if !o.NoSocket {
+				return nil, errors.New("no socket here")
+			}
+			return reloader.New(o)
+		}, func(err error) { complaints = append(complaints, err) })
+		st := h.Status()
+		h.Close()
+		if got := len(st.TrustedKeys); got != min(want, 1) || st.TrustedKeys == nil || want == 0 != (len(complaints) == 2) {
+			t.Errorf("%q gives %q; said: %v", list, st.TrustedKeys, complaints)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,10 +22,11 @@ import (
 
 // Header and content types of the protocol.
 const (
-	DigestHeader = "Hotgo-Digest" // optional on an upload: "sha256:" and 64 hex digits
-	TypeArtifact = "application/octet-stream"
-	TypeJSON     = "application/json"
-	TypeEvents   = "text/event-stream"
+	DigestHeader    = "Hotgo-Digest"    // optional on an upload: "sha256:" and 64 hex digits
+	SignatureHeader = "Hotgo-Signature" // optional on an upload: base64 of a minisign signature file
+	TypeArtifact    = "application/octet-stream"
+	TypeJSON        = "application/json"
+	TypeEvents      = "text/event-stream"
 )
 
 // maxAnswer bounds what a client reads of one answer.
@@ -77,6 +79,13 @@ type LoadOptions struct {
 	// Plugin names the plugin that a file is which hotgo did not build; "" lets
 	// the host find out. Of an artifact that hotgo built it has to be the name.
 	Plugin string
+	// Signature is the text of the artifact's signature file, as minisign and
+	// hotgo key sign write it; 8 KiB at most. A host without trusted keys does not
+	// look at it.
+	Signature string
+	// AllowDowngrade has the host take what was signed before what it has taken
+	// already.
+	AllowDowngrade bool
 }
 
 // Load uploads an artifact of size bytes (-1 where it is not known) and waits
@@ -85,6 +94,9 @@ func (c *Client) Load(ctx context.Context, r io.Reader, size int64, o LoadOption
 	header := http.Header{"Expect": {"100-continue"}}
 	if o.Digest != "" {
 		header.Set(DigestHeader, o.Digest)
+	}
+	if o.Signature != "" {
+		header.Set(SignatureHeader, base64.StdEncoding.EncodeToString([]byte(o.Signature)))
 	}
 	var ev Event
 	if err := c.call(ctx, http.MethodPost, "/v1/load"+o.query(), r, TypeArtifact, size, header, &ev); err != nil {
@@ -108,7 +120,9 @@ func (c *Client) LoadFile(ctx context.Context, path string, o LoadOptions) (*Eve
 }
 
 // LoadPath asks the host to read the artifact from a file that both see, and
-// saves the upload. Without o.Digest the digest is computed here.
+// saves the upload. Without o.Digest the digest is computed here. Without
+// o.Signature a host with trusted keys looks for one beside the file, with
+// .minisig behind its name.
 func (c *Client) LoadPath(ctx context.Context, path string, o LoadOptions) (*Event, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -120,7 +134,7 @@ func (c *Client) LoadPath(ctx context.Context, path string, o LoadOptions) (*Eve
 		}
 	}
 	var ev Event
-	if err := c.post(ctx, "/v1/load"+o.query(), LoadRequest{Path: path, Digest: o.Digest}, &ev); err != nil {
+	if err := c.post(ctx, "/v1/load"+o.query(), LoadRequest{Path: path, Digest: o.Digest, Signature: o.Signature}, &ev); err != nil {
 		return nil, err
 	}
 	return &ev, nil
@@ -225,6 +239,9 @@ func (o LoadOptions) query() string {
 	}
 	if o.Plugin != "" {
 		q.Set("plugin", o.Plugin)
+	}
+	if o.AllowDowngrade {
+		q.Set("allow_downgrade", "1")
 	}
 	if len(q) == 0 {
 		return ""

@@ -14,7 +14,7 @@ const (
 	CodeNotArtifact  = "not-artifact" // not a complete Go plugin
 	CodeIncompatible = "incompatible" // the preflight found mismatches: restart required
 	CodeDigest       = "digest"       // bytes and digest disagree
-	CodeSignature    = "signature"    // unsigned, or signed by an unknown key
+	CodeSignature    = "signature"    // not signed by a trusted key, or signed too long ago
 	CodeRefused      = "refused"      // init, a hook or a symbol refused; the old generation serves
 	CodeUnhealthy    = "unhealthy"    // HotHealth failed; the old generation serves
 	CodeNotFound     = "not-found"    // no such plugin, generation or call

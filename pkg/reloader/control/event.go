@@ -71,6 +71,7 @@ type Event struct {
 	Notes         []Finding    `json:"notes,omitempty"` // what is worth knowing about a change that was made
 	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
+	Signer        string       `json:"signer,omitempty"` // id of the trusted key that signed the artifact
 	Caller        *Caller      `json:"caller,omitempty"` // who asked, where the socket knows
 }
 

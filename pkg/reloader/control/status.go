@@ -16,9 +16,13 @@ type Status struct {
 	BuildID    string            `json:"build_id"`
 	Flags      map[string]string `json:"flags"` // build settings that an artifact has to match
 	Started    time.Time         `json:"started"`
-	Plugins    []Plugin          `json:"plugins"`
-	Memory     Memory            `json:"memory"`
-	Stuck      int               `json:"stuck,omitempty"` // goroutines of initialisers and hooks that never returned
+	// TrustedKeys are the ids of the keys of which one must have signed what is
+	// loaded, sorted. Absent, nothing need be signed; empty, no key is trusted and
+	// nothing can be loaded.
+	TrustedKeys []string `json:"trusted_keys,omitzero"`
+	Plugins     []Plugin `json:"plugins"`
+	Memory      Memory   `json:"memory"`
+	Stuck       int      `json:"stuck,omitempty"` // goroutines of initialisers and hooks that never returned
 }
 
 // KindHost as [Plugin.Kind] is the host itself.
@@ -82,8 +86,9 @@ type Generation struct {
 	Foreign       bool      `json:"foreign,omitempty"`     // hotgo did not build it
 	Loaded        time.Time `json:"loaded"`
 	ArtifactBytes int64     `json:"artifact_bytes"`
-	MappedBytes   int64     `json:"mapped_bytes"`   // address space; Go never unmaps it
-	ResidentBytes int64     `json:"resident_bytes"` // of that, in memory now
+	MappedBytes   int64     `json:"mapped_bytes"`     // address space; Go never unmaps it
+	ResidentBytes int64     `json:"resident_bytes"`   // of that, in memory now
+	Signer        string    `json:"signer,omitempty"` // id of the trusted key that signed it
 	Reason        string    `json:"reason,omitempty"`
 	Patch         bool      `json:"patch,omitempty"`     // it replaces functions of what runs already
 	Base          int       `json:"base,omitempty"`      // of a patch: the generation that it is made for; 0 is the host
@@ -98,10 +103,12 @@ type Memory struct {
 }
 
 // LoadRequest is the JSON form of POST /v1/load, for a file that host and
-// caller both see. The host copies the file, then compares the digest.
+// caller both see. The host copies the file, then compares the digest. Without
+// Signature it takes that in the file PATH.minisig.
 type LoadRequest struct {
-	Path   string `json:"path"`
-	Digest string `json:"digest"`
+	Path      string `json:"path"`
+	Digest    string `json:"digest"`
+	Signature string `json:"signature,omitempty"` // text of the signature file
 }
 
 // RollbackRequest is the body of POST /v1/rollback. Without To the newest
