@@ -151,11 +151,15 @@ func (s *session) subjects(ctx context.Context, path, host string) (subjects []v
 	return verify.Running(changes[0].Hosts), lost, nil
 }
 
-// dryRun has a host check the artifact itself.
+// dryRun has a host check the artifact itself, with the signature that lies beside it.
 func dryRun(ctx context.Context, st control.Status, path string) (*control.Event, error) {
+	signature, err := builder.ReadSignature(path)
+	if err != nil {
+		return nil, err
+	}
 	client := control.NewClient(st.Socket)
 	defer client.Close()
-	return client.LoadFile(ctx, path, control.LoadOptions{DryRun: true})
+	return client.LoadFile(ctx, path, control.LoadOptions{DryRun: true, Signature: signature})
 }
 
 // explainReport adds what the sources here tell. Without a go command, or without
