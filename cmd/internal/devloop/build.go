@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
@@ -181,16 +182,20 @@ func (l *Loop) load(h *host, w *want) {
 	s.loading = true
 	target, plan, artifact, phases, since := h.Host, w.plan, w.artifact, w.phases, w.since
 	instead := h.decision.Instead[id]
-	notes := h.notes(w)
+	notes, swap := h.notes(w), w.patch == nil
 	l.async(func() func() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.opt.LoadTimeout)
 		defer cancel()
 		ev, err := l.fx.Load(ctx, target, artifact)
 		total := ms(l.fx.Now().Sub(since))
+		if swap && (err != nil || ev.Event == control.KindLoaded) {
+			// What it registers once more is often why it was not taken.
+			notes = append(notes, findings(plan.InitNotes())...)
+		}
 		return func() {
 			s.loading = false
 			if err != nil {
-				l.loadFailed(h, s, w, err, total)
+				l.loadFailed(h, s, w, err, notes, total)
 				return
 			}
 			s.settled, s.failure = key, nil
@@ -207,7 +212,7 @@ func (l *Loop) load(h *host, w *want) {
 }
 
 // loadFailed settles a load that the host did not carry out.
-func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
+func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, notes []control.Finding, total float64) {
 	name, key := w.plan.Plugin.Name, w.plan.Key
 	if r := choose.FromError(name, err); r != nil && w.patch != nil {
 		l.patchRefused(h, w, r)
@@ -232,7 +237,7 @@ func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
 	ev := loadFailure(h.Host, name, s.generation, err)
 	ev.Key, ev.Digest, ev.Artifact = key, w.artifact.Digest, w.artifact.Path
 	ev.Link, ev.LinkReason = w.plan.Link, w.plan.Reason
-	ev.PhasesMS, ev.TotalMS = &phases, total
+	ev.PhasesMS, ev.TotalMS, ev.Notes = &phases, total, append(slices.Clip(ev.Notes), notes...)
 	if !lethal {
 		s.settled, s.failure = key, &ev
 	}
