@@ -43,10 +43,14 @@ func TestOnlyWhatInitialisationReachesIsReported(t *testing.T) {
 				pkgs = append(pkgs, Package{ImportPath: importPath, Name: path.Base(importPath), Files: []File{source}})
 			}
 			var got strings.Builder
+			may := MayRegister(pkgs)
 			for _, s := range Inspect(pkgs, func(string) string { return "" }) {
 				fmt.Fprintf(&got, "%s:%d:%d %s in %s\n", s.File, s.Line, s.Col, s.Call, strings.Join(s.Via, ", "))
 				if (s.Kind == Registration) == (s.Again == "") {
 					t.Errorf("%s says %q about doing it again", s.Call, s.Again)
+				}
+				if s.Kind == Registration && !may {
+					t.Errorf("MayRegister rules out %s", s.Call)
 				}
 			}
 			if d := cmp.Diff(want, got.String()); d != "" {
@@ -67,5 +71,14 @@ func TestNamesOfImportsAreAskedFor(t *testing.T) {
 	})
 	if asked != "os\nexample.com/go-flag\n" {
 		t.Errorf("asked for %q", asked)
+	}
+}
+
+// TestWhatNamesNoRegistryIsRuledOut: packages that only use a registry's package
+// otherwise are not read any closer.
+func TestWhatNamesNoRegistryIsRuledOut(t *testing.T) {
+	src := "package p\n\nimport (\n\t\"net/http\"\n\t\"time\"\n)\n\nvar h http.Handler = http.NotFoundHandler()\nvar f = http.HandlerFunc(nil)\nvar d = time.After(1)\n"
+	if MayRegister([]Package{{ImportPath: "p", Name: "p", Files: []File{{"p.go", []byte(src)}}}}) {
+		t.Error("there may be a registration")
 	}
 }
