@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,6 +84,14 @@ func main() {}
 	}
 	if d := cmp.Diff([]string{"example.com/shop/plugins/pricing/rules"}, p.Foreign()); d != "" {
 		t.Errorf("foreign (-want +got):\n%s", d)
+	}
+	if err := p.Obstacle(); err != nil {
+		t.Error(err)
+	}
+	f.write("vendor/modules.txt", "")
+	var conflict *ConflictError
+	if err := p.Obstacle(); !errors.As(err, &conflict) || conflict.Next == "" {
+		t.Errorf("assembly in a vendored module: %v", err)
 	}
 	if (&Plan{}).InitEffects() != nil {
 		t.Error("a plan without packages has effects")
