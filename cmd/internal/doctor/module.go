@@ -91,11 +91,14 @@ func (w World) module(m module) []Check {
 // plugin says whether one plugin can be built for reload, and what its
 // initialisers do every time.
 func (w World) plugin(p builder.Plugin, plan *builder.Plan, err error) []Check {
-	if plan == nil {
+	if plan != nil {
+		err = plan.Obstacle()
+	}
+	if err != nil {
 		text, next, places := w.DescribeError(err)
 		return []Check{
 			{ID: "plugin.plan", Subject: p.Name, Result: Problem, What: text, Why: "it cannot be built for reload", Places: places, Next: next},
-			{ID: "plugin.init", Subject: p.Name, Result: Skipped, What: "its packages could not be loaded"},
+			{ID: "plugin.init", Subject: p.Name, Result: Skipped, What: "it cannot be built"},
 		}
 	}
 	built := ok("plugin.plan", "a fresh identity for %s, linked %s", count(len(plan.Private), "package"), plan.Link)
