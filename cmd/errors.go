@@ -81,6 +81,8 @@ func (a *app) finish(ctx context.Context, err error) int {
 		return exitPending
 	case errors.Is(err, errRestart), errors.Is(err, errMisfit):
 		return exitIncompatible
+	case errors.Is(err, errUnfit):
+		return exitOther
 	}
 	if a.ctx != nil {
 		ctx = a.ctx

@@ -77,7 +77,7 @@ that already runs behaves differently. The program embeds a small library
 	a.completeChoices(root, "output", "color")
 	root.AddCommand(
 		newInit(a), newRun(a), newWatch(a), newBuild(a), newDiff(a), newPush(a),
-		newStatus(a), newHistory(a), newRollback(a), newVerify(a),
+		newStatus(a), newHistory(a), newRollback(a), newVerify(a), newDoctor(a),
 		newKey(a), newConfig(a), newVersion(a), newCompletion(a), newStress(a),
 	)
 	return root

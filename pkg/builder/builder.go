@@ -163,15 +163,8 @@ func New(opts Options) (*Builder, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	if opts.Dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("find a directory for artifacts: %w", err)
-		}
-		opts.Dir = filepath.Join(cache, "hotgo", "artifacts")
-	}
-	if !filepath.IsAbs(opts.Dir) {
-		opts.Dir = filepath.Join(opts.WorkDir, opts.Dir)
+	if opts.Dir, err = ArtifactDir(opts.WorkDir, opts.Dir); err != nil {
+		return nil, err
 	}
 	tool, err := gotool.New(opts.WorkDir, opts.Env)
 	if err != nil {

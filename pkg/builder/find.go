@@ -226,6 +226,28 @@ func (b *Builder) FindHost(ctx context.Context) (string, error) {
 	return "", &AmbiguousError{What: "host", Candidates: hosts}
 }
 
+// EmbedsReloader reports whether a main package (an import path or a directory)
+// imports the reloader, through others or directly.
+//
+// Errors: *BuildError where the package cannot be loaded.
+func (b *Builder) EmbedsReloader(ctx context.Context, pkg string) (bool, error) {
+	pkgs, err := b.tool.List(ctx, []string{"-deps"}, relative(b.opts.WorkDir, pkg))
+	if err != nil {
+		return false, goError(pkg, err)
+	}
+	for _, p := range pkgs {
+		if p.ImportPath == reloaderPath {
+			return true, nil
+		}
+	}
+	for _, p := range pkgs {
+		if p.Error != nil { // what is missing may be what imports it
+			return false, &BuildError{Plugin: pkg, Output: p.Error.Err, Err: errors.New(p.Error.Err)}
+		}
+	}
+	return false, nil
+}
+
 func importsReloader(p *gotool.Package) bool {
 	for _, imp := range p.Imports {
 		if imp == reloaderPath || imp == reloaderPath+"/auto" {

@@ -21,23 +21,47 @@ func (r *run) nestedModules(nested []source.Nested) (args, env []string, err err
 	if len(nested) == 0 {
 		return nil, nil, nil
 	}
+	if err := r.plan.inVendored(r.plan.id.Original(nested[0].Path)); err != nil {
+		return nil, nil, err
+	}
 	e := r.plan.env
 	if e.GOWORK != "" && e.GOWORK != "off" {
 		file, err := r.workFile(e.GOWORK, nested)
 		return nil, []string{"GOWORK=" + file}, err
 	}
-	if vendored(e.GOMOD, e.GOFLAGS) {
-		return nil, nil, &ConflictError{
-			Message: fmt.Sprintf("plugin %s has cgo or assembly, and the module is vendored", r.plan.Plugin.Name),
-			Evidence: []abi.Mismatch{{
-				What: r.plan.id.Original(nested[0].Path), Host: "-mod=vendor", Artifact: "needs a module of its own",
-			}},
-			Limit: "the go command takes no module from outside vendor/",
-			Next:  "GOFLAGS=-mod=mod hotgo build, with a host built the same way",
-		}
-	}
 	file, err := r.modFile(e.GOMOD, e.GOFLAGS, nested)
 	return []string{"-modfile=" + file}, nil, err
+}
+
+// Obstacle says why the plan's packages cannot be laid out for a build, as far as
+// that is known beforehand; nil where nothing is.
+//
+// Errors: *ConflictError.
+func (p *Plan) Obstacle() error {
+	for _, u := range p.private {
+		if len(u.Package.Foreign()) > 0 {
+			return p.inVendored(u.Package.ImportPath)
+		}
+	}
+	return nil
+}
+
+// inVendored refuses a package that has to become a module of its own where the go
+// command takes none from outside vendor/.
+func (p *Plan) inVendored(importPath string) error {
+	file, what := p.env.GOMOD, "module"
+	if p.env.GOWORK != "" && p.env.GOWORK != "off" {
+		file, what = p.env.GOWORK, "workspace"
+	}
+	if !vendored(file, p.env.GOFLAGS) {
+		return nil
+	}
+	return &ConflictError{
+		Message:  fmt.Sprintf("plugin %s has cgo or assembly, and the %s is vendored", p.Plugin.Name, what),
+		Evidence: []abi.Mismatch{{What: importPath, Host: "-mod=vendor", Artifact: "needs a module of its own"}},
+		Limit:    "the go command takes no module from outside vendor/",
+		Next:     "GOFLAGS=-mod=mod hotgo build, with a host built the same way",
+	}
 }
 
 // vendored reports whether the go command would use vendor/ by itself
@@ -108,13 +132,6 @@ func (r *run) workFile(goWork string, nested []source.Nested) (string, error) {
 			return p
 		}
 		return filepath.Join(root, filepath.FromSlash(p))
-	}
-	if vendored(goWork, r.plan.env.GOFLAGS) {
-		return "", &ConflictError{
-			Message: fmt.Sprintf("plugin %s has cgo or assembly, and the workspace is vendored", r.plan.Plugin.Name),
-			Limit:   "the go command takes no module from outside vendor/",
-			Next:    "GOFLAGS=-mod=mod hotgo build, with a host built the same way",
-		}
 	}
 	var dirs []string
 	for _, u := range f.Use {

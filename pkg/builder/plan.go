@@ -31,6 +31,7 @@ type Plan struct {
 	Cached     *Artifact // the store's artifact with this key, or nil
 	Builtin    bool      // the host was built from this very code: generation 0 is it already
 
+	workDir  string // the builder's, for paths in texts
 	id       source.Identity
 	private  []*source.Unit
 	read     []*source.Unit    // every package whose files were read for the key
@@ -59,7 +60,7 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 	p := &Plan{
 		Plugin: plugin, Host: s.target.host,
 		Flags: s.settings.flags, settings: s.settings, env: s.env, host: s.target.fp, reworded: map[string][]byte{},
-		deps: s.graph, epoch: s.resident.epoch,
+		deps: s.graph, epoch: s.resident.epoch, workDir: s.b.opts.WorkDir,
 	}
 	if s.settings.pgoBroken != "" {
 		return nil, &ConflictError{

@@ -20,6 +20,9 @@ type Snapshot struct {
 	WatchDirs   []string         // absolute, sorted; every directory whose files the builds read
 	WatchFiles  []string         // absolute, sorted; files outside them: go.mod, go.sum, go.work
 	HostChanges []HostChange     // what changed in the host since it was built, where that is known
+	// Assumed says that nobody wrote down what the host's binary was built from: it
+	// is taken to be what the sources were when this builder first saw it.
+	Assumed bool
 }
 
 // HostChange is a package of the running host whose source is no longer what
@@ -71,6 +74,7 @@ func (b *Builder) Snapshot(ctx context.Context, host Host, plugins []Plugin) (*S
 		}
 		snap.Plans = append(snap.Plans, plan)
 	}
+	snap.Assumed = s.baseline != nil && s.baseline.Assumed
 	snap.WatchDirs, snap.WatchFiles = s.watchSet()
 	return snap, nil
 }

@@ -45,18 +45,28 @@ func (b *Builder) linkMode(s *scan) (link, reason string) {
 		return "full", "there is no binary of the host to link against"
 	case b.opts.LDFlags != defaultLDFlags:
 		return "full", "ldflags are set, which only a full link takes"
-	case fp.BuildID == "":
-		return "full", "the host has no build ID by which to know it"
 	}
-	if ok, reason := thin.Supported(toolchain(s.env.GOVERSION), s.env.GOOS, s.env.GOARCH); !ok {
+	if reason := hostCannotThin(fp); reason != "" {
 		return "full", reason
+	}
+	return "thin", ""
+}
+
+// hostCannotThin says what about a host's binary keeps artifacts for it from
+// being linked thin, "" where nothing does.
+func hostCannotThin(fp *abi.Fingerprint) string {
+	if fp.BuildID == "" {
+		return "the host has no build ID by which to know it"
+	}
+	if ok, reason := thin.Supported(toolchain(fp.GoVersion), fp.Settings["GOOS"], fp.Settings["GOARCH"]); !ok {
+		return reason
 	}
 	for _, f := range []string{"-msan", "-asan"} {
 		if fp.Settings[f] == "true" {
-			return "full", "the host was built with " + f
+			return "the host was built with " + f
 		}
 	}
-	return "thin", ""
+	return ""
 }
 
 // setLink makes the plan one for the given way of linking.

@@ -217,6 +217,9 @@ func (c *Change) complete(ev control.Event, st control.Status) control.Event {
 		ev.Reason = "not patched: " + c.Instead.Reason()
 	}
 	ev.Notes = append(ev.Notes, findings(c.Notes)...)
+	if c.Plan != nil && ev.Event == control.KindLoaded {
+		ev.Notes = append(ev.Notes, findings(c.Plan.InitNotes())...)
+	}
 	return ev
 }
 

@@ -171,8 +171,9 @@ func (l *Loop) load(h *host, w *want) {
 	s := h.slot(slot)
 	s.loading = true
 	target, plan, artifact, phases, since := h.Host, w.plan, w.artifact, w.phases, w.since
+	swap := w.patch == nil
 	var instead *choose.RefusedError
-	if w.patch == nil {
+	if swap {
 		instead = h.decision.Instead[slot]
 	}
 	before, notes := s.base(), h.notes(w)
@@ -181,10 +182,14 @@ func (l *Loop) load(h *host, w *want) {
 		defer cancel()
 		ev, err := l.fx.Load(ctx, target, artifact)
 		total := ms(l.fx.Now().Sub(since))
+		if swap && (err != nil || ev.Event == control.KindLoaded) {
+			// What it registers once more is often why it was not taken.
+			notes = append(notes, findings(plan.InitNotes())...)
+		}
 		return func() {
 			s.loading = false
 			if err != nil {
-				l.loadFailed(h, s, w, err, total)
+				l.loadFailed(h, s, w, err, notes, total)
 				return
 			}
 			s.settled, s.failure = key, nil
@@ -206,7 +211,7 @@ func (l *Loop) load(h *host, w *want) {
 }
 
 // loadFailed settles a load that the host did not carry out.
-func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
+func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, notes []control.Finding, total float64) {
 	name := w.plan.Plugin.Name
 	if r := choose.FromError(name, err); r != nil && w.patch != nil {
 		l.patchRefused(h, w, r)
@@ -231,7 +236,7 @@ func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, total float64) {
 	ev := loadFailure(h.Host, name, s.generation, err)
 	ev.Key, ev.Digest, ev.Artifact = w.plan.Key, w.artifact.Digest, w.artifact.Path
 	ev.Link, ev.LinkReason = w.plan.Link, w.plan.Reason
-	ev.PhasesMS, ev.TotalMS = &phases, total
+	ev.PhasesMS, ev.TotalMS, ev.Notes = &phases, total, append(slices.Clip(ev.Notes), notes...)
 	if !lethal {
 		s.settled, s.failure = w.settles(), &ev
 	}

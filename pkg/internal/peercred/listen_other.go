@@ -23,5 +23,14 @@ func EnsureDir(dir string) error {
 	return &AddressError{Op: opUse, Path: dir, Reason: "control sockets are not supported on this system", Err: errors.ErrUnsupported}
 }
 
+// CheckDir gives an error, as Listen does.
+func CheckDir(dir string) error { return EnsureDir(dir) }
+
 // RemoveStale does nothing here.
-func RemoveStale(string) {}
+func RemoveStale(string) []string { return nil }
+
+// Stale finds nothing here.
+func Stale(string) []string { return nil }
+
+// MaxPath is 0: there is no path for a socket.
+func MaxPath() int { return 0 }

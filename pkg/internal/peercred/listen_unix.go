@@ -32,7 +32,7 @@ func Listen(path string, shared bool) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if limit := maxPath(); len(path) > limit {
+	if limit := MaxPath(); len(path) > limit {
 		return nil, &AddressError{
 			Op: opListen, Path: path, Reason: fmt.Sprintf("the path has %d bytes, the system allows %d", len(path), limit),
 			Next: "choose a shorter path by HOTGO_SOCKET or Options.Socket",
@@ -102,6 +102,13 @@ func EnsureDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return &AddressError{Op: opUse, Path: dir, Reason: "the directory cannot be created", Next: ownDirectory, Err: err}
 	}
+	return CheckDir(dir)
+}
+
+// CheckDir checks a directory as EnsureDir does, and makes none.
+//
+// Errors: *AddressError with dir as its path.
+func CheckDir(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return &AddressError{Op: opUse, Path: dir, Reason: "the directory cannot be read", Next: ownDirectory, Err: err}
@@ -147,10 +154,35 @@ func lockDir(dir string) (unlock func(), err error) {
 }
 
 // RemoveStale removes the sockets in dir, files named *.sock, that nobody
-// listens on: those of processes that were killed. It does what it can and
-// tells nothing; use it on a directory that holds only such sockets.
-func RemoveStale(dir string) {
-	if EnsureDir(dir) != nil {
+// listens on: those of processes that were killed. It does what it can, and gives
+// the paths of what it removed; use it on a directory that holds only such
+// sockets.
+func RemoveStale(dir string) (removed []string) {
+	eachSocket(dir, func(path string) {
+		if removeStale(path) == nil {
+			removed = append(removed, path)
+		}
+	})
+	return removed
+}
+
+// Stale lists what RemoveStale would remove.
+func Stale(dir string) (stale []string) {
+	eachSocket(dir, func(path string) {
+		conn, err := net.DialTimeout("unix", path, probeTimeout)
+		if err == nil {
+			conn.Close()
+		} else if errors.Is(err, syscall.ECONNREFUSED) {
+			stale = append(stale, path)
+		}
+	})
+	return stale
+}
+
+// eachSocket calls f for the sockets in a directory that can be trusted, while
+// nobody else probes and binds there.
+func eachSocket(dir string, f func(path string)) {
+	if CheckDir(dir) != nil {
 		return
 	}
 	unlock, err := lockDir(dir)
@@ -164,7 +196,7 @@ func RemoveStale(dir string) {
 	}
 	for _, e := range entries {
 		if filepath.Ext(e.Name()) == ".sock" && e.Type() == fs.ModeSocket {
-			_ = removeStale(filepath.Join(dir, e.Name()))
+			f(filepath.Join(dir, e.Name()))
 		}
 	}
 }
@@ -201,8 +233,9 @@ func removeStale(path string) error {
 	return &AddressError{Op: opListen, Path: path, Reason: "the socket there neither answers nor refuses", Next: "choose another path by HOTGO_SOCKET or Options.Socket", Err: err}
 }
 
-// maxPath is the room in sockaddr_un.sun_path without the final NUL.
-func maxPath() int {
+// MaxPath is the room in sockaddr_un.sun_path without the final NUL: how many
+// bytes a socket's path may have.
+func MaxPath() int {
 	if runtime.GOOS == "linux" {
 		return 107
 	}

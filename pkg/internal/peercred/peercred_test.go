@@ -217,3 +217,44 @@ func TestPeerNamesThisProcess(t *testing.T) {
 		t.Errorf("Peer = %+v, want %+v", got, want)
 	}
 }
+
+// TestStaleSocketsAreListedBeforeTheyAreRemoved: looking removes nothing, and what
+// answers is no leftover.
+func TestStaleSocketsAreListedBeforeTheyAreRemoved(t *testing.T) {
+	dir := filepath.Join(shortDir(t), "d")
+	living, err := Listen(filepath.Join(dir, "living.sock"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer living.Close()
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "dead.sock"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false) // as a killed process leaves it
+	dead.Close()
+	if err := os.WriteFile(filepath.Join(dir, "file.sock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(dir, "dead.sock")}
+	for range 2 {
+		if got := Stale(dir); !slices.Equal(got, want) {
+			t.Errorf("stale are %q, want %q", got, want)
+		}
+	}
+	if got := RemoveStale(dir); !slices.Equal(got, want) {
+		t.Errorf("removed %q, want %q", got, want)
+	}
+	if got := Stale(dir); len(got) > 0 {
+		t.Errorf("still stale: %q", got)
+	}
+	if _, err := net.Dial("unix", living.Path()); err != nil {
+		t.Errorf("who listened before: %v", err)
+	}
+	if err := CheckDir(filepath.Join(dir, "none")); err == nil {
+		t.Error("a directory that is not there is fine")
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "none")); err == nil {
+		t.Error("looking at a directory made it")
+	}
+}

@@ -20,7 +20,8 @@ import (
 func (s *Store) Clean(plugin string, keep int) ([]Entry, error) {
 	const doing = "clean store"
 	removed, err := s.cleanArtifacts(plugin, keep)
-	err = errors.Join(err, s.sweep(), s.cleanSide())
+	_, swept := s.Sweep()
+	err = errors.Join(err, swept, s.cleanSide())
 	if err != nil {
 		return removed, s.fail(doing, err)
 	}

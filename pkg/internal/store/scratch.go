@@ -79,50 +79,84 @@ func removeAll(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// sweep removes scratch whose owner has ended.
-func (s *Store) sweep() error {
+// Sweep removes what processes that crashed have left, as [Store.Clean] does, and
+// gives the paths of the scratch that it removed.
+func (s *Store) Sweep() (removed []string, err error) {
+	return s.eachLeftover(func(path string, owner *os.File) error {
+		if owner == nil {
+			return removeAll(path)
+		}
+		return removeScratch(path, owner)
+	})
+}
+
+// Leftovers lists what Sweep would remove.
+func (s *Store) Leftovers() ([]string, error) {
+	return s.eachLeftover(func(_ string, owner *os.File) error {
+		if owner != nil {
+			return owner.Close()
+		}
+		return nil
+	})
+}
+
+// eachLeftover calls f for the scratch that nobody owns any more, and gives the
+// paths of that for which it gave no error. owner is held, and for f to close; nil
+// for scratch that has none.
+func (s *Store) eachLeftover(f func(path string, owner *os.File) error) (done []string, err error) {
 	files, err := os.ReadDir(s.path(tmpDir))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var errs []error
 	for _, file := range files {
 		path := s.path(tmpDir, file.Name())
+		var owner *os.File
 		if dir, ok := strings.CutSuffix(path, ownerSuffix); ok {
-			errs = append(errs, s.sweepOwned(dir))
+			path = dir
+			if owner, err = s.abandoned(dir); owner == nil {
+				errs = append(errs, err)
+				continue
+			}
+		} else {
+			// Single files are half written copies of Remember and probes of Open;
+			// a directory without a lock is what a crash in removeScratch leaves.
+			_, err := os.Lstat(path + ownerSuffix)
+			info, err2 := file.Info()
+			if !missing(err) || err2 != nil || s.now().Sub(info.ModTime()) <= scratchAge {
+				continue
+			}
+		}
+		if err := f(path, owner); err != nil {
+			errs = append(errs, err)
 			continue
 		}
-		// Single files are half written copies of Remember and probes of Open;
-		// a directory without a lock is what a crash in removeScratch leaves.
-		_, err := os.Lstat(path + ownerSuffix)
-		info, err2 := file.Info()
-		if missing(err) && err2 == nil && s.now().Sub(info.ModTime()) > scratchAge {
-			errs = append(errs, removeAll(path))
-		}
+		done = append(done, path)
 	}
-	return errors.Join(errs...)
+	return done, errors.Join(errs...)
 }
 
 // scratchAge is how old something without an owner has to be.
 const scratchAge = time.Hour
 
-// sweepOwned removes one scratch directory if its owner's lock is free.
-func (s *Store) sweepOwned(dir string) error {
+// abandoned takes the lock of a scratch directory's owner if it is free; nil where
+// it is not.
+func (s *Store) abandoned(dir string) (owner *os.File, err error) {
 	// Systems without locks always find it free: age has to do.
 	info, err := os.Lstat(dir + ownerSuffix)
 	if missing(err) {
-		return nil
+		return nil, nil
 	} else if err != nil {
-		return err
+		return nil, err
 	}
 	if !haveLocks && s.now().Sub(info.ModTime()) < 24*scratchAge {
-		return nil
+		return nil, nil
 	}
-	owner, err := tryLock(dir + ownerSuffix)
+	owner, err = tryLock(dir + ownerSuffix)
 	if errors.Is(err, errLocked) {
-		return nil
+		return nil, nil
 	} else if err != nil {
-		return fmt.Errorf("remove scratch: %w", err)
+		return nil, fmt.Errorf("remove scratch: %w", err)
 	}
-	return removeScratch(dir, owner)
+	return owner, nil
 }
