@@ -66,7 +66,7 @@ func (h *Host) begin(c change) (stop func() error, err error) {
 	case c.inPlace(): // it is started
 		return none, h.callLimitedHook(root, hookHealth)
 	}
-	return func() error { return h.stop(root) }, h.start(root)
+	return func() error { return h.stop(root) }, h.start(c.from.root(), root)
 }
 
 // check holds a generation's symbols against everything the host expects.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -24,13 +26,9 @@ const hookType = "func(context.Context) error"
 
 // checkHooks finds a symbol that has a hook's name and not its type.
 func checkHooks(symbols map[string]any) error {
-	for _, name := range []string{hookStart, hookStop, hookHealth} {
-		v, ok := symbols[name]
-		if !ok {
-			continue
-		}
-		if _, ok := v.(Hook); !ok {
-			return &misfitError{rule: ruleSignature, symbol: name, host: hookType, artifact: describe(v)}
+	for _, name := range slices.Sorted(maps.Keys(hookTypes)) {
+		if v, ok := symbols[name]; ok && !isHook(name, v) {
+			return &misfitError{rule: ruleSignature, symbol: name, host: hookTypes[name], artifact: describe(v)}
 		}
 	}
 	return nil
@@ -57,11 +55,14 @@ func (h *Host) callHook(ctx context.Context, g *generation, name string, limit t
 	return nil
 }
 
-// start runs HotStart and HotHealth of g. On failure everything that was
-// started is stopped again before it returns, HotStop included where HotStart
-// had succeeded.
-func (h *Host) start(g *generation) (err error) {
+// start runs HotMigrate, HotStart and HotHealth of g, which takes the place of
+// from. On failure everything that was started is stopped again before it
+// returns, HotStop included where HotStart had succeeded.
+func (h *Host) start(from, g *generation) (err error) {
 	if err := h.awaitStopped(g); err != nil {
+		return err
+	}
+	if err := h.migrate(from, g); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(h.ctx)
