@@ -46,7 +46,7 @@ func (f *fakeProcess) platform() *platform {
 		support: func() error { return nil },
 		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
-		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(),
+		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(), old: f.code.lookout(),
 	}
 }
 

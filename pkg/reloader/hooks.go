@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // Hook is the type of HotStart, HotStop and HotHealth.
@@ -143,22 +141,4 @@ func (h *Host) awaitStopped(g *generation) error {
 	case <-timer.C:
 		return &hookError{hookStop, fmt.Errorf("generation %d cannot start again: %w", g.number, errHung)}
 	}
-}
-
-// retireInBackground stops a generation that has been replaced: the load that
-// replaced it is done. told is closed when that load's own event is recorded;
-// the generation's end is told after it, however quick its HotStop is.
-func (h *Host) retireInBackground(e *ending, told <-chan struct{}) {
-	h.background.Go(func() {
-		g := e.g
-		ev := control.Event{Event: control.KindRetired, Plugin: g.plugin, Generation: g.number, Key: g.manifest.Key, Digest: g.digest}
-		h.finish(e, func(err error) {
-			if err != nil {
-				ev.Code, ev.Reason = control.CodeRefused, err.Error()
-				h.logPanic(err)
-			}
-			<-told
-			h.record(ev)
-		})
-	})
 }

@@ -1,0 +1,235 @@
+package reloader
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// codeAt is where the code of a generation of pricing lies in a fake process.
+func codeAt(generation int) uintptr { return 0x100000 * uintptr(generation) }
+
+// oldCode lays out the code of a generation: functions of 32 bytes.
+func (f *fakeProcess) oldCode(generation int, functions ...string) {
+	at := codeAt(generation)
+	for i, name := range functions {
+		f.code.has(at+uintptr(i)*32, name, 1)
+	}
+	f.code.mu.Lock()
+	defer f.code.mu.Unlock()
+	f.code.spans[pluginGeneration{"pricing", generation}] = span{at, at + 0x1000}
+}
+
+func generationOf(t *testing.T, s control.Status, number int) control.Generation {
+	t.Helper()
+	for _, g := range s.Plugins[0].Generations {
+		if g.Generation == number {
+			return g
+		}
+	}
+	t.Fatalf("no generation %d in %+v", number, s.Plugins)
+	return control.Generation{}
+}
+
+// identified gives a function the name that it has in a version of pricing.
+func identified(version, function string) string {
+	return "example.com/shop/pricing/hotgo_" + manifest("pricing", version).Key[:12] + function
+}
+
+func TestStatusListsGoroutinesOfOldGenerationsAlone(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	loop := identified("a", "/rules.(*Watcher).loop")
+	f.oldCode(1, loop, "example.com/lib.wait")
+	f.oldCode(2, identified("b", "/rules.(*Watcher).loop"))
+	mustLoad(t, h, f.version("pricing", "a", prices(2)))
+	mustLoad(t, h, f.version("pricing", "b", prices(3)))
+	inLoop, inLib, inLive := codeAt(1)+0x11, codeAt(1)+0x25, codeAt(2)+0x10
+	f.code.run("", []uintptr{0x77, inLoop}, []uintptr{inLoop, inLoop}, []uintptr{inLive}, []uintptr{inLib, inLoop}, []uintptr{0x78}, nil)
+	old := generationOf(t, h.Status(), 1)
+	want := []control.Goroutine{
+		{Goroutines: 2, Function: "rules.(*Watcher).loop", File: "/shop/rules.go", Line: 0x11},
+		{Goroutines: 1, Function: "lib.wait", File: "/shop/rules.go", Line: 0x25},
+	}
+	if old.Goroutines != 3 || !reflect.DeepEqual(old.Inside, want) {
+		t.Errorf("without text: %d goroutines in %+v", old.Goroutines, old.Inside)
+	}
+
+	// With the text: one of them has just ended, and one more was started by the
+	// old generation but runs a function of the host. lib.wait is known from above.
+	text := "goroutine 7 [chan receive, 12 minutes]:\nruntime.gopark(0x1)\n\t/go/proc.go:4 +0x1\n" + loop + "(0xc000, {0x1, 0x2})\n\t/shop/rules.go:41 +0x1d\n" +
+		"created by " + identified("a", ".New") + " in goroutine 1\n\t/shop/new.go:9 +0x1\n\n" +
+		"goroutine 8 [select, locked to thread]:\nexample.com/lib.wait(...)\n\t/lib/wait.go:3\nmain.main()\n\t/shop/main.go:2 +0x1\n\n" +
+		"goroutine 9 [IO wait]:\nnet.read(0x1)\n\t/go/net.go:4 +0x1\nmain.serve(0x1)\n\t/shop/main.go:30 +0x1\ncreated by " + identified("a", ".New") + " in goroutine 1\n\t/shop/new.go:9 +0x1\n\n" +
+		"goroutine 10 [IO wait]:\n" + identified("b", ".Serve") + "(0x1)\n\t/shop/rules.go:7 +0x1\n"
+	f.code.run(text, []uintptr{0x77, inLoop}, []uintptr{inLive}, []uintptr{inLib})
+	old = generationOf(t, h.Status(), 1)
+	want = []control.Goroutine{
+		{Goroutines: 1, Function: "lib.wait", File: "/lib/wait.go", Line: 3, State: "select"},
+		{Goroutines: 1, Function: "main.serve", File: "/shop/main.go", Line: 30, State: "IO wait", CreatedBy: "pricing.New"},
+		{Goroutines: 1, Function: "rules.(*Watcher).loop", File: "/shop/rules.go", Line: 41, State: "chan receive", BlockedS: 720, CreatedBy: "pricing.New"},
+	}
+	if old.Goroutines != 3 || !reflect.DeepEqual(old.Inside, want) {
+		t.Errorf("with text: %d goroutines in %+v", old.Goroutines, old.Inside)
+	}
+	if live := generationOf(t, h.Status(), 2); live.Goroutines != 0 || live.OldS != 0 {
+		t.Errorf("the live generation: %+v", live)
+	}
+
+	// Live again, it is nobody's concern; and its successor is old now.
+	if _, err := h.Rollback(t.Context(), "pricing", 1); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.Status(); generationOf(t, s, 1).Goroutines != 0 || generationOf(t, s, 2).Goroutines != 1 {
+		t.Errorf("after the rollback: %+v", s.Plugins[0].Generations)
+	}
+}
+
+func TestFunctionThatIsElsewhereAsWellIsNotTakenForAnOldOne(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	f.oldCode(1, "example.com/lib.wait")
+	f.oldCode(2, "example.com/lib.wait") // the next version brings it too
+	mustLoad(t, h, f.version("pricing", "a", prices(2)))
+	mustLoad(t, h, f.version("pricing", "b", prices(3)))
+	text := strings.Repeat("goroutine 7 [select]:\nexample.com/lib.wait()\n\t/lib/wait.go:3 +0x1\n\n", 4)
+	f.code.run(text, []uintptr{codeAt(1) + 1}, []uintptr{codeAt(2) + 1}, []uintptr{codeAt(2) + 1}, []uintptr{codeAt(2) + 1})
+	if old := generationOf(t, h.Status(), 1); old.Goroutines != 1 || len(old.Inside) != 1 || old.Inside[0].State != "" {
+		t.Errorf("%d goroutines in %+v", old.Goroutines, old.Inside)
+	}
+}
+
+func TestPlacesInOldCodeAreBounded(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	f.oldCode(1, "rules.loop")
+	mustLoad(t, h, f.version("pricing", "a", prices(2)))
+	mustLoad(t, h, f.version("pricing", "b", prices(3)))
+	var running [][]uintptr
+	for i := range 200 {
+		running = append(running, []uintptr{codeAt(1) + 1 + uintptr(i%30)})
+	}
+	f.code.run("", running...)
+	if old := generationOf(t, h.Status(), 1); old.Goroutines != 200 || len(old.Inside) != mostPlaces || old.Inside[0].Goroutines != 7 {
+		t.Errorf("%d goroutines in %d places", old.Goroutines, len(old.Inside))
+	}
+	f.code.mu.Lock()
+	f.code.running = nil // too many
+	f.code.mu.Unlock()
+	if s := h.Status(); !s.TooManyGoroutines || generationOf(t, s, 1).Goroutines != 0 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestGenerationThatWasRefusedIsLookedAtAsWell(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	f.oldCode(1, "rules.loop")
+	f.code.run("", []uintptr{codeAt(1) + 5})
+	s := prices(2)
+	s["HotStart"] = func(context.Context) error {
+		if n := h.Status().OldGenerations; n != 0 {
+			t.Error("a generation that starts is called old")
+		}
+		return errFake
+	}
+	mustFail(t, h, f.version("pricing", "a", s), control.CodeRefused)
+	if g := generationOf(t, h.Status(), 1); g.State != control.StateFailed || g.Goroutines != 1 {
+		t.Errorf("generation %+v", g)
+	}
+}
+
+func TestRetirementTellsWhoIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeProcess(t)
+		h := openHost(t, Options{}, f)
+		f.oldCode(1, "rules.loop")
+		gate := make(chan struct{})
+		a := prices(2)
+		a["HotStop"] = func(context.Context) error { <-gate; return nil }
+		f.code.run("", []uintptr{codeAt(1) + 5}, []uintptr{codeAt(1) + 5})
+		mustLoad(t, h, f.version("pricing", "a", a))
+		id := h.journal.Last()
+		mustLoad(t, h, f.version("pricing", "b", prices(3)))
+		ev := await(t, h, id, control.KindRetired)
+		if ev.Goroutines != 2 || ev.Code != control.CodeRefused || len(ev.Notes) != 1 || ev.Notes[0].Code != noteStillInside ||
+			ev.Notes[0].Text != "2 goroutines are still in rules.loop (rules.go:5)" {
+			t.Errorf("HotStop hangs: %+v", ev)
+		}
+		close(gate)
+	})
+}
+
+func TestGoroutinesThatJustEndAreNotToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeProcess(t)
+		h := openHost(t, Options{}, f)
+		f.oldCode(1, "rules.loop")
+		f.code.run("", []uintptr{codeAt(1) + 5})
+		looks := 0
+		look := h.platform.old.stacks
+		h.platform.old.stacks = func(visit func([]uintptr)) bool {
+			if looks++; looks == 2 {
+				f.code.run("")
+			}
+			return look(visit)
+		}
+		mustLoad(t, h, f.version("pricing", "a", prices(2)))
+		id := h.journal.Last()
+		mustLoad(t, h, f.version("pricing", "b", prices(3)))
+		if ev := await(t, h, id, control.KindRetired); ev.Goroutines != 0 || len(ev.Notes) != 0 || looks != 2 {
+			t.Errorf("%d looks: %+v", looks, ev)
+		}
+	})
+}
+
+func TestStatusDuringLoadsIsWhole(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{MaxOldGenerations: 100, MemoryBudget: 1 << 30}, f)
+	var running [][]uintptr
+	for n := 1; n <= 30; n++ {
+		f.oldCode(n, fmt.Sprintf("rules.loop%d", n))
+		running = append(running, []uintptr{codeAt(n) + 5})
+	}
+	f.code.run("goroutine 7 [select]:\nrules.loop1()\n\t/lib/wait.go:3 +0x1\n", running...)
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				s := h.Status()
+				for _, p := range s.Plugins {
+					for _, g := range p.Generations {
+						if g.Generation == p.Live && g.Goroutines != 0 {
+							t.Errorf("a live generation is called old: %+v", g)
+						}
+					}
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for n := range 30 {
+		mustLoad(t, h, f.version("pricing", fmt.Sprintf("v%d", n), prices(n)))
+		if n > 0 && n%5 == 0 {
+			if _, err := h.Rollback(t.Context(), "pricing", Previous); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	close(done)
+	readers.Wait()
+	if s := h.Status(); s.OldGenerations != 29 {
+		t.Errorf("%d old generations, want 29", s.OldGenerations)
+	}
+}
