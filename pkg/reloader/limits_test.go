@@ -59,7 +59,7 @@ func crowded(t *testing.T, o Options) (*fakeProcess, *Host) {
 	mustLoad(t, h, f.version("pricing", "a", prices(2)))
 	mustLoad(t, h, f.version("pricing", "b", prices(3)))
 	f.code.run("", []uintptr{codeAt(1) + 5})
-	f.code.mapped[pluginGeneration{"pricing", 1}] = 90
+	f.code.weighs(1, 90)
 	h.opts.MaxOldGenerations, h.opts.MemoryBudget = 1, 100
 	return f, h
 }
@@ -96,7 +96,7 @@ func TestLoadBeyondTheLimitsIsRefusedBeforeItIsOpened(t *testing.T) {
 		t.Errorf("a version that was opened before: %+v", ev)
 	}
 	f.code.run("")
-	f.code.mapped[pluginGeneration{"pricing", 1}] = 0
+	f.code.weighs(1, 0)
 	h.opts.MemoryBudget = 10_000
 	if ev := mustLoad(t, h, path); ev.Generation != 3 || len(ev.Notes) != 0 {
 		t.Errorf("once the old generation is done: %+v", ev)

@@ -88,6 +88,13 @@ func (c *fakeCode) run(text string, running ...[]uintptr) {
 	}
 }
 
+// weighs makes a generation of pricing take so many bytes of address space.
+func (c *fakeCode) weighs(generation int, bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mapped[pluginGeneration{"pricing", generation}] = bytes
+}
+
 // has puts a function of 32 bytes into the process.
 func (c *fakeCode) has(at uintptr, name string, first byte) {
 	c.mu.Lock()

@@ -33,6 +33,7 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 			rows = append(rows, append(id[:3:3], "-", "-", "-", "-", "-", "-", "-", "-"))
 		}
 		patches = append(patches, patchLines(h, verbose)...)
+		patches = append(patches, s.oldLines(h, verbose)...)
 		memory = append(memory, []string{
 			host(Clean(h.Name), h.PID) + ":",
 			fmt.Sprintf("%s resident, %s of it in plugins, %s mapped", size(h.Memory.RSSBytes),
