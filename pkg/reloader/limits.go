@@ -1,6 +1,7 @@
 package reloader
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,11 +24,11 @@ const noteOverLimit = "over-limit"
 
 // burden is what old versions cost the process now, and what a load would add.
 type burden struct {
-	old    int      // old generations in whose code goroutines are
-	which  []string // these, as people read them
-	mapped int64    // bytes of address space of all generations
-	adds   int64    // bytes of the artifact that is to be opened
-	patch  bool     // it retires no generation
+	old    int                // old generations in whose code goroutines are
+	which  []control.Evidence // these, as people read them
+	mapped int64              // bytes of address space of all generations
+	adds   int64              // bytes of the artifact that is to be opened
+	patch  bool               // it retires no generation
 }
 
 // overrun is a limit that a load exceeds.
@@ -46,9 +47,7 @@ func overruns(maxOld int, budget int64, b burden) []overrun {
 			text:     fmt.Sprintf("%s still in use, and at most %d may be", oldGenerations(b.old), maxOld),
 			evidence: []control.Evidence{{What: "old generations in use", Host: fmt.Sprintf("%d of %d", b.old, maxOld), Artifact: "may leave one more"}},
 		}
-		for _, g := range b.which[:min(len(b.which), shownEvidence-1)] {
-			o.evidence = append(o.evidence, control.Evidence{What: "in use", Host: g})
-		}
+		o.evidence = append(o.evidence, b.which[:min(len(b.which), shownEvidence-1)]...)
 		over = append(over, o)
 	}
 	if budget > 0 && b.mapped+b.adds > budget {
@@ -128,9 +127,9 @@ func (h *Host) burden() burden {
 	used := inUse(left)
 	b.old = len(used)
 	for g, n := range used {
-		b.which = append(b.which, fmt.Sprintf("%s generation %d: %s", g.plugin, g.number, goroutines(n)))
+		b.which = append(b.which, control.Evidence{What: fmt.Sprintf("%s generation %d", g.plugin, g.number), Host: goroutines(n)})
 	}
-	slices.Sort(b.which)
+	slices.SortFunc(b.which, func(a, b control.Evidence) int { return cmp.Compare(a.What, b.What) })
 	return b
 }
 
