@@ -24,8 +24,9 @@ import (
 // goroutine beyond that.
 //
 // State, age and creator are in the text of runtime.Stack alone, and that stops
-// the process until all of it is written: see mostTexts, above which they are left
-// out. The text has no addresses. There a function is a generation's by the
+// the process until all of it is written, at some 15 microseconds a goroutine: so it
+// is asked for only where there is somebody to tell of or there are few goroutines
+// (fewTexts), and never above mostTexts. The text has no addresses. There a function is a generation's by the
 // identity in its name, or because the profile has just seen a function of that
 // name in that generation and nowhere else. What an old generation started and
 // what is now in other code altogether shows in the text alone.
@@ -56,6 +57,10 @@ func frameAt(pc uintptr) runtime.Frame {
 	f, _ := runtime.CallersFrames([]uintptr{pc}).Next()
 	return f
 }
+
+// fewTexts is the number of goroutines up to which their text is read though none of
+// them is in old code: an old generation may have started them.
+const fewTexts = 100
 
 // mostPlaces is how many places status lists for one generation.
 const mostPlaces = 16
@@ -108,7 +113,7 @@ func (h *Host) leftIn(old []*generation, withText bool) (map[*generation]leftove
 	if !h.platform.old.stacks(s.visit) {
 		return nil, false
 	}
-	if withText {
+	if withText && (len(s.counts) > 0 || s.visited <= fewTexts) {
 		s.read(h.platform.old.text())
 	}
 	return s.found(), true
@@ -123,6 +128,7 @@ type search struct {
 	counts     map[*generation]int
 	places     map[*generation]map[control.Goroutine]int // without Goroutines
 	texts      map[*generation]map[control.Goroutine]int
+	visited    int // goroutines
 }
 
 // codeOf is where a generation's code lies.
@@ -155,6 +161,7 @@ func newSearch(l *lookout, old []*generation) *search {
 
 // visit takes one goroutine's code addresses.
 func (s *search) visit(pcs []uintptr) {
+	s.visited++
 	var seen []*generation // mostly none, seldom more than one
 	for _, pc := range pcs {
 		g, ok := s.known[pc]

@@ -3,7 +3,9 @@ package reloader
 import (
 	"context"
 	"fmt"
+	"io"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -232,4 +234,80 @@ func TestStatusDuringLoadsIsWhole(t *testing.T) {
 	if s := h.Status(); s.OldGenerations != 29 {
 		t.Errorf("%d old generations, want 29", s.OldGenerations)
 	}
+}
+
+func TestTextOfGoroutinesIsAskedForOnlyWhereItTells(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	f.oldCode(1, "rules.loop")
+	asked := 0
+	h.platform.old.text = func() string { asked++; return "" }
+	for range 2 { // nothing is old
+		h.Status()
+	}
+	mustLoad(t, h, f.version("pricing", "a", prices(2)))
+	id := h.journal.Last()
+	mustLoad(t, h, f.version("pricing", "b", prices(3)))
+	await(t, h, id, control.KindRetired)
+	if asked != 0 {
+		t.Errorf("asked %d times where nobody is left", asked)
+	}
+	for _, c := range []struct {
+		goroutines int
+		inOld      bool
+		asked      int
+	}{{fewTexts, false, 1}, {fewTexts + 1, false, 0}, {fewTexts + 1, true, 1}} {
+		running := make([][]uintptr, c.goroutines)
+		if c.inOld {
+			running[7] = []uintptr{codeAt(1) + 5}
+		}
+		f.code.run("", running...)
+		asked = 0
+		h.Status()
+		h.writeMetrics(io.Discard)
+		if asked != c.asked {
+			t.Errorf("asked %d times, %+v", asked, c)
+		}
+	}
+}
+
+// BenchmarkOldGoroutines prints what a look at this many goroutines costs: the
+// profile, and the text, while which the process stands still.
+func BenchmarkOldGoroutines(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			gate := make(chan struct{})
+			var all sync.WaitGroup
+			for runtime.NumGoroutine() < n-n/100 {
+				all.Go(func() { deep(8, gate) })
+			}
+			defer all.Wait()
+			defer close(gate)
+			old := &generation{path: "none"}
+			b.Run("profile", func(b *testing.B) {
+				for b.Loop() {
+					newSearch(newLookout(), []*generation{old})
+					if !stacks(func([]uintptr) {}) {
+						b.Fatal("too many")
+					}
+				}
+			})
+			if n <= mostTexts {
+				b.Run("text", func(b *testing.B) {
+					for b.Loop() {
+						parseStacks(stackTexts())
+					}
+				})
+			}
+		})
+	}
+}
+
+// deep blocks below so many frames.
+func deep(n int, gate chan struct{}) int {
+	if n == 0 {
+		<-gate
+		return 0
+	}
+	return 1 + deep(n-1, gate)
 }

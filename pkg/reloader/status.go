@@ -16,9 +16,9 @@ import (
 // Status tells what this host is and what it runs. It is cheap while nothing
 // is loaded; after that it reads the process's memory map, and once there were
 // patches or old generations the stacks of its goroutines: about a microsecond
-// each, up to a hundred thousand. Where there are old generations and at most a
-// thousand goroutines it also stops the process for some microseconds a goroutine
-// to learn what those in old code wait for.
+// each, up to a hundred thousand. Where some of at most a thousand goroutines are in
+// old code it also stops the process for some 15 microseconds a goroutine, to learn
+// what they wait for.
 func (h *Host) Status() control.Status { return h.status(true) }
 
 // status is Status; without withText, less is known about old generations and
