@@ -21,13 +21,14 @@ import (
 )
 
 const (
-	patience = 3 * time.Minute // when whatever says nothing is given up
-	reloads  = 20
-	clients  = 8
+	repository = "../.."
+	patience   = 3 * time.Minute // when whatever says nothing is given up
+	reloads    = 20
+	clients    = 8
 )
 
-// TestNoConnectionNoticesTwentyReloads does what the README says, in a copy of this
-// repository, while clients send numbered lines, some of them in two pieces, and
+// TestNoConnectionNoticesTwentyReloads does what the README says, in a copy of the
+// example, while clients send numbered lines, some of them in two pieces, and
 // others connect.
 func TestNoConnectionNoticesTwentyReloads(t *testing.T) {
 	if testing.Short() {
@@ -166,14 +167,14 @@ func start(t *testing.T) *process {
 	t.Setenv("HOTGO_ARTIFACT_DIR", t.TempDir())
 	t.Setenv("ECHO_ADDR", "127.0.0.1:0")
 
-	p := &process{t: t, dir: copyRepository(t), binary: filepath.Join(t.TempDir(), "hotgo")}
+	p := &process{t: t, dir: copyModule(t), binary: filepath.Join(t.TempDir(), "hotgo")}
 	host := filepath.Join(t.TempDir(), "takeover")
 	// $ go build -o /tmp/takeover ./examples/takeover
-	for out, pkg := range map[string]string{p.binary: ".", host: "./examples/takeover"} {
-		build := exec.Command("go", "build", "-o", out, pkg)
-		build.Dir = p.dir
+	for _, b := range []struct{ dir, out, pkg string }{{repository, p.binary, "."}, {p.dir, host, "./examples/takeover"}} {
+		build := exec.Command("go", "build", "-o", b.out, b.pkg)
+		build.Dir = b.dir
 		if text, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", pkg, err, text)
+			t.Fatalf("build %s: %v\n%s", b.pkg, err, text)
 		}
 	}
 	var stderr bytes.Buffer
@@ -203,24 +204,20 @@ func start(t *testing.T) *process {
 	return p
 }
 
-// copyRepository copies what hotgo and the example are built from.
-func copyRepository(t *testing.T) string {
+// copyModule makes a module of the example, so that its plugin can be edited.
+func copyModule(t *testing.T) string {
 	t.Helper()
-	const root = "../.."
 	dir := t.TempDir()
-	for _, name := range []string{"cmd", "pkg", "examples/takeover"} {
-		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(root, name))); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(filepath.Join(dir, "examples", "takeover"), os.DirFS(".")); err != nil {
+		t.Fatal(err)
 	}
-	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	root, err := filepath.Abs(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mod = "module example.com/takeover\n\ngo 1.26.0\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => %s\n"
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), fmt.Appendf(nil, mod, root), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
