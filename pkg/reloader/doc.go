@@ -41,9 +41,9 @@
 //	func HotMigrate(old map[string]any) error // before HotStart: what the old generation has
 //
 // HotMigrate gets pointers to the exported variables of the generation that
-// serves, by name: old["Listener"].(**net.TCPListener). That generation goes on
-// serving meanwhile, and afterwards if the new one fails, so HotMigrate reads and
-// duplicates; it changes and closes nothing. After the built-in it is not called.
+// serves, by name: old["Ports"].(*chan *net.TCPListener). That generation goes on
+// serving meanwhile, and afterwards if the new one fails, so HotMigrate reads; it
+// changes and closes nothing. After the built-in it is not called.
 // Each hook has Options.HookTimeout.
 //
 // A generation that is made live again by a rollback gets HotMigrate, HotStart

@@ -10,10 +10,11 @@ import "reflect"
 // pointers, by name.
 //
 // The old generation is live while HotMigrate reads, and it stays live if
-// HotMigrate, HotStart or HotHealth of the new one fails. So HotMigrate takes
-// duplicates of what is exclusive, or uses what several may use at once, and
-// leaves the old variables alone: then nothing has to be given back. What the old
-// generation holds ends in its own HotStop. examples/takeover shows it.
+// HotMigrate, HotStart or HotHealth of the new one fails. So HotMigrate only reads:
+// it learns of a channel, say, over which the old generation gives away what it has
+// once its context has ended. Then a generation that fails has nothing to give back,
+// and what nobody takes is closed by the HotStop of its owner. examples/takeover
+// shows it.
 
 // Migration is the type of HotMigrate. The map is the callee's; what its pointers
 // lead to belongs to the generation that serves, which may be writing to it.
