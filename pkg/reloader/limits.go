@@ -117,7 +117,7 @@ func (h *Host) burden() burden {
 	h.mu.Unlock()
 	var b burden
 	if h.opts.MemoryBudget > 0 {
-		for _, u := range h.platform.old.maps(files) {
+		for _, u := range h.platform.old.mapped(files) {
 			b.mapped += u.mapped
 		}
 	}

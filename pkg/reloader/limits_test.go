@@ -55,7 +55,7 @@ func crowded(t *testing.T, o Options) (*fakeProcess, *Host) {
 	t.Helper()
 	f := newFakeProcess(t)
 	h := openHost(t, o, f)
-	f.oldCode(1, "rules.loop")
+	f.oldCode(1, identified("a", "/rules.loop"))
 	mustLoad(t, h, f.version("pricing", "a", prices(2)))
 	mustLoad(t, h, f.version("pricing", "b", prices(3)))
 	f.code.run("", []uintptr{codeAt(1) + 5})

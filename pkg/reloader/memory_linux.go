@@ -15,8 +15,8 @@ func mappedFiles(files map[pluginGeneration]string) map[string]usage {
 	return readMaps("/proc/self/smaps", files)
 }
 
-// mappedCode is mappedFiles without what is resident, in a fraction of the time.
-func mappedCode(files map[pluginGeneration]string) map[string]usage {
+// mappedBytes is mappedFiles without what is resident, in a fraction of the time.
+func mappedBytes(files map[pluginGeneration]string) map[string]usage {
 	return readMaps("/proc/self/maps", files)
 }
 
@@ -44,16 +44,13 @@ func parseSmaps(r io.Reader, wanted map[string]bool) map[string]usage {
 	for sc.Scan() {
 		line := sc.Text()
 		if addresses, rest, ok := strings.Cut(line, " "); ok {
-			if at, ok := parseSpan(addresses); ok {
+			if size, ok := rangeSize(addresses); ok {
 				current = ""
 				if slash := strings.IndexByte(rest, '/'); slash >= 0 {
 					if path := strings.TrimSuffix(rest[slash:], " (deleted)"); wanted[path] {
 						current = path
 						u := out[path]
-						u.mapped += int64(at.to - at.from)
-						if len(rest) > 2 && rest[2] == 'x' {
-							u.code = append(u.code, at)
-						}
+						u.mapped += size
 						out[path] = u
 					}
 				}
@@ -72,11 +69,11 @@ func parseSmaps(r io.Reader, wanted map[string]bool) map[string]usage {
 	return out
 }
 
-func parseSpan(s string) (at span, ok bool) {
+func rangeSize(s string) (bytes int64, ok bool) {
 	from, to, ok := strings.Cut(s, "-")
-	f, err1 := strconv.ParseUint(from, 16, strconv.IntSize)
-	t, err2 := strconv.ParseUint(to, 16, strconv.IntSize)
-	return span{uintptr(f), uintptr(t)}, ok && err1 == nil && err2 == nil && f <= t
+	f, err1 := strconv.ParseUint(from, 16, 64)
+	t, err2 := strconv.ParseUint(to, 16, 64)
+	return int64(t - f), ok && err1 == nil && err2 == nil && f <= t
 }
 
 func kilobytes(value string) int64 {

@@ -17,28 +17,26 @@ import (
 // hangs. These are found on demand, never watched for.
 //
 // A goroutine counts for a generation if code of that generation is on its stack:
-// if one of the code addresses that runtime.GoroutineProfile gives (the 32
-// innermost frames) lies in the executable part of the artifact's mapping. That
-// is exact, takes functions of dependencies that came with the artifact for what
-// they are, and stops the process for a moment only, at about a microsecond a
-// goroutine beyond that.
+// if one of the 32 innermost functions that runtime.GoroutineProfile gives has the
+// generation's identity in its name. Where the function lies in memory would be the
+// wrong question: a dependency that the host lacks is defined by the first artifact
+// that brings it, and later generations run that code too. The profile stops the
+// process for a moment only, and takes about a microsecond a goroutine beyond that.
 //
 // State, age and creator are in the text of runtime.Stack alone, and that stops
-// the process until all of it is written, at some 15 microseconds a goroutine: so it
+// the process until all of it is written, at some 20 microseconds a goroutine: so it
 // is asked for only where there is somebody to tell of or there are few goroutines
-// (fewTexts), and never above mostTexts. The text has no addresses. There a function is a generation's by the
-// identity in its name, or because the profile has just seen a function of that
-// name in that generation and nowhere else. What an old generation started and
-// what is now in other code altogether shows in the text alone.
+// (fewTexts), and never above mostTexts. What an old generation started and what is
+// in other code altogether now shows there alone.
 //
 // Both are looked at one after the other, while goroutines come and go: the counts
 // are those of a moment.
 
 // lookout is this process as that search sees it: a seam.
 type lookout struct {
-	// maps tells which code and how much memory came from these files.
-	maps func(files map[pluginGeneration]string) map[string]usage
-	// memory is maps with what is resident.
+	// mapped tells how much address space came from these files.
+	mapped func(files map[pluginGeneration]string) map[string]usage
+	// memory is mapped with what is resident.
 	memory func(files map[pluginGeneration]string) map[string]usage
 	// stacks is that of patching.
 	stacks func(visit func(pcs []uintptr)) bool
@@ -50,7 +48,7 @@ type lookout struct {
 }
 
 func newLookout() *lookout {
-	return &lookout{maps: mappedCode, memory: mappedFiles, stacks: stacks, frame: frameAt, text: stackTexts}
+	return &lookout{mapped: mappedBytes, memory: mappedFiles, stacks: stacks, frame: frameAt, text: stackTexts}
 }
 
 func frameAt(pc uintptr) runtime.Frame {
@@ -122,60 +120,58 @@ func (h *Host) leftIn(old []*generation, withText bool) (map[*generation]leftove
 // search is one look at all goroutines.
 type search struct {
 	*lookout
-	spans      []codeOf
 	identities map[string]*generation
-	known      map[uintptr]*generation // nil: of none of them
+	known      map[uintptr]place // by return address
 	counts     map[*generation]int
 	places     map[*generation]map[control.Goroutine]int // without Goroutines
 	texts      map[*generation]map[control.Goroutine]int
 	visited    int // goroutines
 }
 
-// codeOf is where a generation's code lies.
-type codeOf struct {
-	span
-	g *generation
+// place is where in a generation a return address is.
+type place struct {
+	g  *generation // nil: in none of them
+	at control.Goroutine
 }
 
 func newSearch(l *lookout, old []*generation) *search {
 	s := &search{
-		lookout: l, identities: map[string]*generation{}, known: map[uintptr]*generation{}, counts: map[*generation]int{},
+		lookout: l, identities: map[string]*generation{}, known: map[uintptr]place{}, counts: map[*generation]int{},
 		places: map[*generation]map[control.Goroutine]int{}, texts: map[*generation]map[control.Goroutine]int{},
 	}
-	files := map[pluginGeneration]string{}
 	for _, g := range old {
-		files[pluginGeneration{g.plugin, g.number}] = g.path
-		if len(g.manifest.Key) >= identityDigits {
+		// The functions of a patch have the names of those that they replace.
+		if g.on == nil && len(g.manifest.Key) >= identityDigits {
 			s.identities[g.manifest.Key[:identityDigits]] = g
 		}
 	}
-	mapped := l.maps(files)
-	for _, g := range old {
-		for _, code := range mapped[g.path].code {
-			s.spans = append(s.spans, codeOf{code, g})
-		}
-	}
-	slices.SortFunc(s.spans, func(a, b codeOf) int { return cmp.Compare(a.from, b.from) })
 	return s
 }
 
-// visit takes one goroutine's code addresses.
+// of gives the generation that a function is of, nil where it is none of them.
+func (s *search) of(function string) *generation {
+	if id := identityOf(function); id != "" {
+		return s.identities[id]
+	}
+	return nil
+}
+
+// visit takes one goroutine's return addresses.
 func (s *search) visit(pcs []uintptr) {
 	s.visited++
 	var seen []*generation // mostly none, seldom more than one
 	for _, pc := range pcs {
-		g, ok := s.known[pc]
+		p, ok := s.known[pc]
 		if !ok {
-			g = s.generationAt(pc - 1) // it is a return address
-			s.known[pc] = g
+			f := s.frame(pc)
+			p = place{s.of(f.Function), control.Goroutine{Function: shortName(f.Function), File: f.File, Line: f.Line}}
+			s.known[pc] = p
 		}
-		if g == nil || slices.Contains(seen, g) {
-			continue
+		if p.g != nil && !slices.Contains(seen, p.g) {
+			seen = append(seen, p.g)
+			s.counts[p.g]++
+			count(s.places, p.g, p.at)
 		}
-		seen = append(seen, g)
-		s.counts[g]++
-		f := s.frame(pc)
-		count(s.places, g, control.Goroutine{Function: shortName(f.Function), File: f.File, Line: f.Line})
 	}
 }
 
@@ -186,68 +182,24 @@ func count(places map[*generation]map[control.Goroutine]int, g *generation, at c
 	places[g][at]++
 }
 
-func (s *search) generationAt(pc uintptr) *generation {
-	i, exact := slices.BinarySearchFunc(s.spans, pc, func(c codeOf, pc uintptr) int { return cmp.Compare(c.from, pc) })
-	if !exact {
-		i--
-	}
-	if i < 0 || pc >= s.spans[i].to {
-		return nil
-	}
-	return s.spans[i].g
-}
-
 // read takes the text of all goroutines.
 func (s *search) read(text string) {
-	names := s.names()
-	of := func(function string) *generation {
-		if id := identityOf(function); id != "" {
-			return s.identities[id]
-		}
-		return names[function]
-	}
 	for _, t := range parseStacks(text) {
 		at := control.Goroutine{State: t.state, BlockedS: int64(t.minutes) * 60, CreatedBy: shortName(t.creator)}
 		var seen []*generation
 		for _, f := range t.frames {
-			if g := of(f.function); g != nil && !slices.Contains(seen, g) {
+			if g := s.of(f.function); g != nil && !slices.Contains(seen, g) {
 				seen = append(seen, g)
 				at.Function, at.File, at.Line = shortName(f.function), f.file, f.line
 				count(s.texts, g, at)
 			}
 		}
-		if g := of(t.creator); g != nil && !slices.Contains(seen, g) && len(t.frames) > 0 {
+		if g := s.of(t.creator); g != nil && !slices.Contains(seen, g) && len(t.frames) > 0 {
 			entry := t.frames[len(t.frames)-1]
 			at.Function, at.File, at.Line = shortName(entry.function), entry.file, entry.line
 			count(s.texts, g, at)
 		}
 	}
-}
-
-// names gives the functions without an identity that were seen in old generations
-// and nowhere else: those of dependencies that came with an artifact.
-func (s *search) names() map[string]*generation {
-	names := map[string]*generation{}
-	for pc, g := range s.known {
-		if g == nil {
-			continue
-		}
-		if name := s.frame(pc).Function; identityOf(name) == "" {
-			if other, ok := names[name]; ok && other != g {
-				g = nil
-			}
-			names[name] = g
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	for pc, g := range s.known {
-		if g == nil {
-			delete(names, s.frame(pc).Function)
-		}
-	}
-	return names
 }
 
 func (s *search) found() map[*generation]leftover {

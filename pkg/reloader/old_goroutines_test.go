@@ -6,7 +6,6 @@ import (
 	"io"
 	"reflect"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,13 +18,9 @@ func codeAt(generation int) uintptr { return 0x100000 * uintptr(generation) }
 
 // oldCode lays out the code of a generation: functions of 32 bytes.
 func (f *fakeProcess) oldCode(generation int, functions ...string) {
-	at := codeAt(generation)
 	for i, name := range functions {
-		f.code.has(at+uintptr(i)*32, name, 1)
+		f.code.has(codeAt(generation)+uintptr(i)*32, name, 1)
 	}
-	f.code.mu.Lock()
-	defer f.code.mu.Unlock()
-	f.code.spans[pluginGeneration{"pricing", generation}] = span{at, at + 0x1000}
 }
 
 func generationOf(t *testing.T, s control.Status, number int) control.Generation {
@@ -56,28 +51,26 @@ func TestStatusListsGoroutinesOfOldGenerationsAlone(t *testing.T) {
 	f.code.run("", []uintptr{0x77, inLoop}, []uintptr{inLoop, inLoop}, []uintptr{inLive}, []uintptr{inLib, inLoop}, []uintptr{0x78}, nil)
 	old := generationOf(t, h.Status(), 1)
 	want := []control.Goroutine{
-		{Goroutines: 2, Function: "rules.(*Watcher).loop", File: "/shop/rules.go", Line: 0x11},
-		{Goroutines: 1, Function: "lib.wait", File: "/shop/rules.go", Line: 0x25},
+		{Goroutines: 3, Function: "rules.(*Watcher).loop", File: "/shop/rules.go", Line: 0x11},
 	}
 	if old.Goroutines != 3 || !reflect.DeepEqual(old.Inside, want) {
 		t.Errorf("without text: %d goroutines in %+v", old.Goroutines, old.Inside)
 	}
 
-	// With the text: one of them has just ended, and one more was started by the
-	// old generation but runs a function of the host. lib.wait is known from above.
+	// With the text: two of them have just ended, and one more was started by the old
+	// generation but runs a function of the host.
 	text := "goroutine 7 [chan receive, 12 minutes]:\nruntime.gopark(0x1)\n\t/go/proc.go:4 +0x1\n" + loop + "(0xc000, {0x1, 0x2})\n\t/shop/rules.go:41 +0x1d\n" +
 		"created by " + identified("a", ".New") + " in goroutine 1\n\t/shop/new.go:9 +0x1\n\n" +
 		"goroutine 8 [select, locked to thread]:\nexample.com/lib.wait(...)\n\t/lib/wait.go:3\nmain.main()\n\t/shop/main.go:2 +0x1\n\n" +
 		"goroutine 9 [IO wait]:\nnet.read(0x1)\n\t/go/net.go:4 +0x1\nmain.serve(0x1)\n\t/shop/main.go:30 +0x1\ncreated by " + identified("a", ".New") + " in goroutine 1\n\t/shop/new.go:9 +0x1\n\n" +
 		"goroutine 10 [IO wait]:\n" + identified("b", ".Serve") + "(0x1)\n\t/shop/rules.go:7 +0x1\n"
-	f.code.run(text, []uintptr{0x77, inLoop}, []uintptr{inLive}, []uintptr{inLib})
+	f.code.run(text, []uintptr{0x77, inLoop}, []uintptr{inLive})
 	old = generationOf(t, h.Status(), 1)
 	want = []control.Goroutine{
-		{Goroutines: 1, Function: "lib.wait", File: "/lib/wait.go", Line: 3, State: "select"},
 		{Goroutines: 1, Function: "main.serve", File: "/shop/main.go", Line: 30, State: "IO wait", CreatedBy: "pricing.New"},
 		{Goroutines: 1, Function: "rules.(*Watcher).loop", File: "/shop/rules.go", Line: 41, State: "chan receive", BlockedS: 720, CreatedBy: "pricing.New"},
 	}
-	if old.Goroutines != 3 || !reflect.DeepEqual(old.Inside, want) {
+	if old.Goroutines != 2 || !reflect.DeepEqual(old.Inside, want) {
 		t.Errorf("with text: %d goroutines in %+v", old.Goroutines, old.Inside)
 	}
 	if live := generationOf(t, h.Status(), 2); live.Goroutines != 0 || live.OldS != 0 {
@@ -93,24 +86,25 @@ func TestStatusListsGoroutinesOfOldGenerationsAlone(t *testing.T) {
 	}
 }
 
-func TestFunctionThatIsElsewhereAsWellIsNotTakenForAnOldOne(t *testing.T) {
+// The first artifact that brings a dependency defines it for all of them.
+func TestDependencyThatAnOldGenerationBroughtIsNotOld(t *testing.T) {
 	f := newFakeProcess(t)
 	h := openHost(t, Options{}, f)
 	f.oldCode(1, "example.com/lib.wait")
-	f.oldCode(2, "example.com/lib.wait") // the next version brings it too
+	f.oldCode(2, identified("b", ".Serve"))
 	mustLoad(t, h, f.version("pricing", "a", prices(2)))
 	mustLoad(t, h, f.version("pricing", "b", prices(3)))
-	text := strings.Repeat("goroutine 7 [select]:\nexample.com/lib.wait()\n\t/lib/wait.go:3 +0x1\n\n", 4)
-	f.code.run(text, []uintptr{codeAt(1) + 1}, []uintptr{codeAt(2) + 1}, []uintptr{codeAt(2) + 1}, []uintptr{codeAt(2) + 1})
-	if old := generationOf(t, h.Status(), 1); old.Goroutines != 1 || len(old.Inside) != 1 || old.Inside[0].State != "" {
-		t.Errorf("%d goroutines in %+v", old.Goroutines, old.Inside)
+	text := "goroutine 7 [select]:\nexample.com/lib.wait()\n\t/lib/wait.go:3 +0x1\ncreated by " + identified("b", ".Serve") + " in goroutine 1\n\t/shop/x.go:1 +0x1\n"
+	f.code.run(text, []uintptr{codeAt(1) + 1}, []uintptr{codeAt(1) + 1, codeAt(2) + 1})
+	if s := h.Status(); s.OldGenerations != 0 || generationOf(t, s, 1).Goroutines != 0 {
+		t.Errorf("status %+v", s)
 	}
 }
 
 func TestPlacesInOldCodeAreBounded(t *testing.T) {
 	f := newFakeProcess(t)
 	h := openHost(t, Options{}, f)
-	f.oldCode(1, "rules.loop")
+	f.oldCode(1, identified("a", "/rules.loop"))
 	mustLoad(t, h, f.version("pricing", "a", prices(2)))
 	mustLoad(t, h, f.version("pricing", "b", prices(3)))
 	var running [][]uintptr
@@ -132,7 +126,7 @@ func TestPlacesInOldCodeAreBounded(t *testing.T) {
 func TestGenerationThatWasRefusedIsLookedAtAsWell(t *testing.T) {
 	f := newFakeProcess(t)
 	h := openHost(t, Options{}, f)
-	f.oldCode(1, "rules.loop")
+	f.oldCode(1, identified("a", "/rules.loop"))
 	f.code.run("", []uintptr{codeAt(1) + 5})
 	s := prices(2)
 	s["HotStart"] = func(context.Context) error {
@@ -151,7 +145,7 @@ func TestRetirementTellsWhoIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeProcess(t)
 		h := openHost(t, Options{}, f)
-		f.oldCode(1, "rules.loop")
+		f.oldCode(1, identified("a", "/rules.loop"))
 		gate := make(chan struct{})
 		a := prices(2)
 		a["HotStop"] = func(context.Context) error { <-gate; return nil }
@@ -172,7 +166,7 @@ func TestGoroutinesThatJustEndAreNotToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeProcess(t)
 		h := openHost(t, Options{}, f)
-		f.oldCode(1, "rules.loop")
+		f.oldCode(1, identified("a", "/rules.loop"))
 		f.code.run("", []uintptr{codeAt(1) + 5})
 		looks := 0
 		look := h.platform.old.stacks
@@ -196,7 +190,7 @@ func TestStatusDuringLoadsIsWhole(t *testing.T) {
 	h := openHost(t, Options{MaxOldGenerations: 100, MemoryBudget: 1 << 30}, f)
 	var running [][]uintptr
 	for n := 1; n <= 30; n++ {
-		f.oldCode(n, fmt.Sprintf("rules.loop%d", n))
+		f.oldCode(n, identified(fmt.Sprintf("v%d", n-1), "/rules.loop"))
 		running = append(running, []uintptr{codeAt(n) + 5})
 	}
 	f.code.run("goroutine 7 [select]:\nrules.loop1()\n\t/lib/wait.go:3 +0x1\n", running...)
@@ -239,7 +233,7 @@ func TestStatusDuringLoadsIsWhole(t *testing.T) {
 func TestTextOfGoroutinesIsAskedForOnlyWhereItTells(t *testing.T) {
 	f := newFakeProcess(t)
 	h := openHost(t, Options{}, f)
-	f.oldCode(1, "rules.loop")
+	f.oldCode(1, identified("a", "/rules.loop"))
 	asked := 0
 	h.platform.old.text = func() string { asked++; return "" }
 	for range 2 { // nothing is old
@@ -283,11 +277,10 @@ func BenchmarkOldGoroutines(b *testing.B) {
 			}
 			defer all.Wait()
 			defer close(gate)
-			old := &generation{path: "none"}
+			old := &generation{manifest: manifest("pricing", "a")}
 			b.Run("profile", func(b *testing.B) {
 				for b.Loop() {
-					newSearch(newLookout(), []*generation{old})
-					if !stacks(func([]uintptr) {}) {
+					if s := newSearch(newLookout(), []*generation{old}); !stacks(s.visit) {
 						b.Fatal("too many")
 					}
 				}

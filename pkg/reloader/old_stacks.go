@@ -108,7 +108,7 @@ func filePosition(s string) (file string, line int) {
 
 const (
 	// mostTexts is the number of goroutines up to which their text is read: it
-	// stops the process, for some 15 microseconds each.
+	// stops the process, for some 20 microseconds each.
 	mostTexts = 1000
 	// mostText bounds the text itself, in bytes.
 	mostText = 16 << 20

@@ -54,8 +54,8 @@ type Options struct {
 	MaxArtifactBytes int64
 
 	// MaxOldGenerations bounds how many old generations of all plugins may be in
-	// use: those that are not live while code of theirs is on a goroutine's stack,
-	// of a HotStop that does not return for instance. A load that would open
+	// use: those that are not live while a function of their own packages is on a
+	// goroutine's stack, a HotStop that does not return for instance. A load that would open
 	// another one while there are that many is over the limit. Patches, rollbacks
 	// and versions that were opened before are not: they open none. 0 is no limit,
 	// and there is none while the process has more than 100,000 goroutines.

@@ -27,8 +27,7 @@ type fakeCode struct {
 	fail    error // of the next set
 	refuse  error // of support
 	pauses  time.Duration
-	running [][]uintptr // stacks of goroutines; nil: too many
-	spans   map[pluginGeneration]span
+	running [][]uintptr                // stacks of goroutines; nil: too many
 	mapped  map[pluginGeneration]int64 // bytes
 	text    string                     // of the goroutines
 }
@@ -36,7 +35,7 @@ type fakeCode struct {
 const hostBias = 0x10000
 
 func newFakeCode() *fakeCode {
-	return &fakeCode{names: map[uintptr]string{}, first: map[uintptr]byte{}, pauses: 50 * time.Microsecond, running: [][]uintptr{}, spans: map[pluginGeneration]span{}, mapped: map[pluginGeneration]int64{}}
+	return &fakeCode{names: map[uintptr]string{}, first: map[uintptr]byte{}, pauses: 50 * time.Microsecond, running: [][]uintptr{}, mapped: map[pluginGeneration]int64{}}
 }
 
 func (c *fakeCode) patching() *patching {
@@ -51,7 +50,7 @@ func (c *fakeCode) patching() *patching {
 }
 
 func (c *fakeCode) lookout() *lookout {
-	return &lookout{maps: c.maps, memory: c.maps, stacks: c.stacks, frame: c.frame, text: func() string {
+	return &lookout{mapped: c.maps, memory: c.maps, stacks: c.stacks, frame: c.frame, text: func() string {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.text
@@ -64,11 +63,7 @@ func (c *fakeCode) maps(files map[pluginGeneration]string) map[string]usage {
 	defer c.mu.Unlock()
 	out := map[string]usage{}
 	for id, path := range files {
-		u := usage{mapped: c.mapped[id]}
-		if at, ok := c.spans[id]; ok {
-			u.code = []span{at}
-		}
-		out[path] = u
+		out[path] = usage{mapped: c.mapped[id]}
 	}
 	return out
 }

@@ -35,7 +35,6 @@ var fixtures = sync.OnceValues(func() (string, error) {
 		{"build", "-o", filepath.Join(dir, "host"), "./testdata/host"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "one.so"), "./testdata/plugins/one"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "two.so"), "./testdata/plugins/two"},
-		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "lingers.so"), "./testdata/plugins/lingers"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "initpanic.so"), "./testdata/plugins/initpanic"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "inithang.so"), "./testdata/plugins/inithang"},
 		{"build", "-buildmode=plugin", "-ldflags=-s -w", "-o", filepath.Join(dir, "nosymbols.so"), "./testdata/plugins/nosymbols"},

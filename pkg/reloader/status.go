@@ -17,7 +17,7 @@ import (
 // is loaded; after that it reads the process's memory map, and once there were
 // patches or old generations the stacks of its goroutines: about a microsecond
 // each, up to a hundred thousand. Where some of at most a thousand goroutines are in
-// old code it also stops the process for some 15 microseconds a goroutine, to learn
+// old code it also stops the process for some 20 microseconds a goroutine, to learn
 // what they wait for.
 func (h *Host) Status() control.Status { return h.status(true) }
 
@@ -71,14 +71,8 @@ type pluginGeneration struct {
 	generation int
 }
 
-// usage is what one file costs this process, in bytes, and where its code is.
-type usage struct {
-	mapped, resident int64
-	code             []span
-}
-
-// span is a range of addresses, without its end.
-type span struct{ from, to uintptr }
+// usage is what one file costs this process, in bytes.
+type usage struct{ mapped, resident int64 }
 
 // addPlugins copies the state of all plugins. It gives the files that their
 // generations were mapped from, and the old ones at that same moment.
