@@ -203,8 +203,9 @@ var volatile = []struct {
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), `sha256:DIGEST`},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), `KEY`},
 	{regexp.MustCompile(`-[0-9a-f]{12}\.so\b`), `-KEY.so`},
-	// Phases that can take less than a microsecond are absent at times.
-	{regexp.MustCompile(`"(verify|health|switch|pause)":[0-9.e+-]+,?`), ``},
+	// Phases that can take less than a microsecond are absent at times, and ages of
+	// less than a second.
+	{regexp.MustCompile(`"(verify|health|switch|pause|old_s)":[0-9.e+-]+,?`), ``},
 	{regexp.MustCompile(`,}`), `}`},
 	{regexp.MustCompile(`"(pid|uid|gid|[a-z_]*bytes|[a-z_]*_ms|detect|plan|compile|link|load|state)":[0-9.e+-]+`), `"$1":0`},
 	{regexp.MustCompile(`"build_id":"[^"]*"`), `"build_id":"ID"`},

@@ -25,8 +25,9 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Show hosts, their plugins and what is live",
 		Long: `Show the hosts that run, the plugins of each, and which version is live: when it
 was loaded, how it was linked, what it costs. Below are the functions that run the
-code of patches, and those whose earlier code goroutines are still in. With -v also why a version that is
-live is not thin.`,
+code of patches, and those whose earlier code goroutines are still in; then the old
+versions in whose code goroutines still are, and where. With -v all of these places,
+and also why a version that is live is not thin.`,
 		Example: `  hotgo status
   hotgo status --target shop -o json`,
 		Args: args(cobra.NoArgs),

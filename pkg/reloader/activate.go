@@ -12,6 +12,9 @@ import (
 func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, told <-chan struct{}) (change, error) {
 	c := change{from: p.serving(), to: g, patch: h.patchOf(p, g)}
 	if g != nil {
+		h.mu.Lock()
+		g.markEnded(time.Time{})
+		h.mu.Unlock()
 		if err := h.check(p, g); err != nil {
 			return c, h.fail(g, err)
 		}
@@ -66,7 +69,7 @@ func (h *Host) begin(c change) (stop func() error, err error) {
 	case c.inPlace(): // it is started
 		return none, h.callLimitedHook(root, hookHealth)
 	}
-	return func() error { return h.stop(root) }, h.start(root)
+	return func() error { return h.stop(root) }, h.start(c.from.root(), root)
 }
 
 // check holds a generation's symbols against everything the host expects.
@@ -98,12 +101,14 @@ func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
 	p.live.Store(t)
 	if before != nil {
 		before.state = control.StateRetired
+		before.markEnded(time.Now())
 		if before.root() != g.root() {
 			old = before.root().end()
 		}
 	}
 	if g != nil {
 		g.state, g.reason = control.StateLive, ""
+		g.markEnded(time.Time{})
 	}
 	return old, nil
 }
@@ -120,6 +125,7 @@ func (h *Host) fail(g *generation, err error) error {
 		adviseMisfit(ce, &g.manifest, true)
 		h.mu.Lock()
 		g.reason = shortText(ce.Error())
+		g.markEnded(time.Now())
 		h.mu.Unlock()
 	}
 	return ce

@@ -38,9 +38,16 @@
 //	func HotStart(ctx context.Context) error  // before it is live; ctx ends when it retires
 //	func HotStop(ctx context.Context) error   // after another has taken over
 //	func HotHealth(ctx context.Context) error // an error keeps the old generation
+//	func HotMigrate(old map[string]any) error // before HotStart: what the old generation has
 //
-// A generation that is made live again by a rollback gets HotStart and
-// HotHealth again, so HotStart after HotStop has to work.
+// HotMigrate gets pointers to the exported variables of the generation that
+// serves, by name: old["Ports"].(*chan *net.TCPListener). That generation goes on
+// serving meanwhile, and afterwards if the new one fails, so HotMigrate reads; it
+// changes and closes nothing. After the built-in it is not called.
+// Each hook has Options.HookTimeout.
+//
+// A generation that is made live again by a rollback gets HotMigrate, HotStart
+// and HotHealth again, so HotStart after HotStop has to work.
 //
 // # Generations
 //

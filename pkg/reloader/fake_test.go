@@ -48,7 +48,7 @@ func (f *fakeProcess) platform() *platform {
 		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
 		shared:  func(*inspection) []abi.SharedPackage { return f.shared },
-		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(),
+		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(), old: f.code.lookout(),
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
-
-	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // Hook is the type of HotStart, HotStop and HotHealth.
@@ -24,13 +24,9 @@ const hookType = "func(context.Context) error"
 
 // checkHooks finds a symbol that has a hook's name and not its type.
 func checkHooks(symbols map[string]any) error {
-	for _, name := range []string{hookStart, hookStop, hookHealth} {
-		v, ok := symbols[name]
-		if !ok {
-			continue
-		}
-		if _, ok := v.(Hook); !ok {
-			return &misfitError{rule: ruleSignature, symbol: name, host: hookType, artifact: describe(v)}
+	for _, name := range slices.Sorted(maps.Keys(hookTypes)) {
+		if v, ok := symbols[name]; ok && !isHook(name, v) {
+			return &misfitError{rule: ruleSignature, symbol: name, host: hookTypes[name], artifact: describe(v)}
 		}
 	}
 	return nil
@@ -57,11 +53,14 @@ func (h *Host) callHook(ctx context.Context, g *generation, name string, limit t
 	return nil
 }
 
-// start runs HotStart and HotHealth of g. On failure everything that was
-// started is stopped again before it returns, HotStop included where HotStart
-// had succeeded.
-func (h *Host) start(g *generation) (err error) {
+// start runs HotMigrate, HotStart and HotHealth of g, which takes the place of
+// from. On failure everything that was started is stopped again before it
+// returns, HotStop included where HotStart had succeeded.
+func (h *Host) start(from, g *generation) (err error) {
 	if err := h.awaitStopped(g); err != nil {
+		return err
+	}
+	if err := h.migrate(from, g); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(h.ctx)
@@ -142,22 +141,4 @@ func (h *Host) awaitStopped(g *generation) error {
 	case <-timer.C:
 		return &hookError{hookStop, fmt.Errorf("generation %d cannot start again: %w", g.number, errHung)}
 	}
-}
-
-// retireInBackground stops a generation that has been replaced: the load that
-// replaced it is done. told is closed when that load's own event is recorded;
-// the generation's end is told after it, however quick its HotStop is.
-func (h *Host) retireInBackground(e *ending, told <-chan struct{}) {
-	h.background.Go(func() {
-		g := e.g
-		ev := control.Event{Event: control.KindRetired, Plugin: g.plugin, Generation: g.number, Key: g.manifest.Key, Digest: g.digest}
-		h.finish(e, func(err error) {
-			if err != nil {
-				ev.Code, ev.Reason = control.CodeRefused, err.Error()
-				h.logPanic(err)
-			}
-			<-told
-			h.record(ev)
-		})
-	})
 }

@@ -176,12 +176,19 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	case earlier != nil && earlier.state == control.StateLive:
 		t.event.Event, t.event.Verdict, t.event.Generation = control.KindUnchanged, control.Unchanged, earlier.number
 		return nil, nil
-	case t.req.dryRun:
-		t.event.Event, t.event.Notes = control.KindVerified, t.notes
+	case earlier != nil && t.req.dryRun:
+		t.event.Event = control.KindVerified
 		return nil, nil
 	case earlier != nil:
 		t.event.Reason = fmt.Sprintf("generation %d was opened before and is live again", earlier.number)
 		return earlier, nil
+	}
+	if err := t.withinLimits(); err != nil {
+		return nil, err
+	}
+	if t.req.dryRun {
+		t.event.Event, t.event.Notes = control.KindVerified, append(t.event.Notes, t.notes...)
+		return nil, nil
 	}
 	t.h.record(control.Event{
 		Event: control.KindVerified, Plugin: t.event.Plugin, Key: t.event.Key, Digest: t.event.Digest,
@@ -228,7 +235,7 @@ func (t *transaction) open() (*generation, error) {
 	}
 	if err != nil {
 		err = t.openError(err, how)
-		g.reason = shortText(err.Error())
+		g.reason, g.ended = shortText(err.Error()), time.Now()
 	}
 	if !t.file.keep {
 		t.file.discard() // what is mapped stays mapped; after a crash nothing is left

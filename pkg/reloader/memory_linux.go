@@ -9,9 +9,19 @@ import (
 	"strings"
 )
 
-// mappedFiles tells what the given files cost this process.
+// mappedFiles tells what the given files cost this process. The system adds up
+// page by page what is resident, so it takes a while.
 func mappedFiles(files map[pluginGeneration]string) map[string]usage {
-	f, err := os.Open("/proc/self/smaps")
+	return readMaps("/proc/self/smaps", files)
+}
+
+// mappedBytes is mappedFiles without what is resident, in a fraction of the time.
+func mappedBytes(files map[pluginGeneration]string) map[string]usage {
+	return readMaps("/proc/self/maps", files)
+}
+
+func readMaps(path string, files map[pluginGeneration]string) map[string]usage {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
@@ -24,7 +34,7 @@ func mappedFiles(files map[pluginGeneration]string) map[string]usage {
 }
 
 // parseSmaps adds up the mappings of the wanted files. A mapping is a header
-// line, "start-end perms offset dev inode path", and lines "Key: N kB". The
+// line, "start-end perms offset dev inode path", and in smaps lines "Key: N kB". The
 // path of a file that was unlinked has " (deleted)" behind it. Anonymous memory
 // directly behind a file's data, its BSS, has no path and is not counted.
 func parseSmaps(r io.Reader, wanted map[string]bool) map[string]usage {
@@ -33,35 +43,37 @@ func parseSmaps(r io.Reader, wanted map[string]bool) map[string]usage {
 	sc := bufio.NewScanner(r)
 	for sc.Scan() {
 		line := sc.Text()
-		if addresses, rest, ok := strings.Cut(line, " "); ok && isRange(addresses) {
-			current = ""
-			if slash := strings.IndexByte(rest, '/'); slash >= 0 {
-				if path := strings.TrimSuffix(rest[slash:], " (deleted)"); wanted[path] {
-					current = path
+		if addresses, rest, ok := strings.Cut(line, " "); ok {
+			if size, ok := rangeSize(addresses); ok {
+				current = ""
+				if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+					if path := strings.TrimSuffix(rest[slash:], " (deleted)"); wanted[path] {
+						current = path
+						u := out[path]
+						u.mapped += size
+						out[path] = u
+					}
 				}
+				continue
 			}
-			continue
 		}
 		if current == "" {
 			continue
 		}
-		u := out[current]
-		switch key, value, _ := strings.Cut(line, ":"); key {
-		case "Size":
-			u.mapped += kilobytes(value)
-		case "Rss":
+		if key, value, _ := strings.Cut(line, ":"); key == "Rss" {
+			u := out[current]
 			u.resident += kilobytes(value)
+			out[current] = u
 		}
-		out[current] = u
 	}
 	return out
 }
 
-func isRange(s string) bool {
+func rangeSize(s string) (bytes int64, ok bool) {
 	from, to, ok := strings.Cut(s, "-")
-	_, err1 := strconv.ParseUint(from, 16, 64)
-	_, err2 := strconv.ParseUint(to, 16, 64)
-	return ok && err1 == nil && err2 == nil
+	f, err1 := strconv.ParseUint(from, 16, 64)
+	t, err2 := strconv.ParseUint(to, 16, 64)
+	return int64(t - f), ok && err1 == nil && err2 == nil && f <= t
 }
 
 func kilobytes(value string) int64 {

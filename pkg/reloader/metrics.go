@@ -50,7 +50,7 @@ func (m *metrics) paused(d time.Duration) {
 // writeMetrics writes the Prometheus text format, version 0.0.4.
 func (h *Host) writeMetrics(w io.Writer) error {
 	var b strings.Builder
-	s := h.Status()
+	s := h.status(false)
 	family := func(name, kind, help string) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 	}
@@ -75,6 +75,24 @@ func (h *Host) writeMetrics(w io.Writer) error {
 	fmt.Fprintf(&b, "hotgo_mapped_bytes %d\n", s.Memory.MappedBytes)
 	family("hotgo_resident_bytes", "gauge", "Memory of all generations.")
 	fmt.Fprintf(&b, "hotgo_resident_bytes %d\n", s.Memory.ResidentBytes)
+	family("hotgo_generations_old", "gauge", "Generations that are not live and have goroutines in their code.")
+	fmt.Fprintf(&b, "hotgo_generations_old %d\n", s.OldGenerations)
+	family("hotgo_old_goroutines", "gauge", "Goroutines in code of generations that are not live.")
+	for _, p := range s.Plugins {
+		n := 0
+		for _, g := range p.Generations {
+			n += g.Goroutines
+		}
+		fmt.Fprintf(&b, "hotgo_old_goroutines{plugin=%s} %d\n", label(p.Name), n)
+	}
+	if s.MaxOldGenerations > 0 {
+		family("hotgo_generations_old_max", "gauge", "The host's limit of old generations in use.")
+		fmt.Fprintf(&b, "hotgo_generations_old_max %d\n", s.MaxOldGenerations)
+	}
+	if s.MemoryBudgetBytes > 0 {
+		family("hotgo_memory_budget_bytes", "gauge", "The host's limit of hotgo_mapped_bytes.")
+		fmt.Fprintf(&b, "hotgo_memory_budget_bytes %d\n", s.MemoryBudgetBytes)
+	}
 	family("hotgo_stuck_goroutines", "gauge", "Initialisers and hooks that never returned.")
 	fmt.Fprintf(&b, "hotgo_stuck_goroutines %d\n", s.Stuck)
 	if pause != 0 {

@@ -62,6 +62,23 @@ type Options struct {
 
 	// MaxArtifactBytes bounds one artifact; 0 means 512 MiB.
 	MaxArtifactBytes int64
+
+	// MaxOldGenerations bounds how many old generations of all plugins may be in
+	// use: those that are not live while a function of their own packages is on a
+	// goroutine's stack, a HotStop that does not return for instance. A load that would open
+	// another one while there are that many is over the limit. Patches, rollbacks
+	// and versions that were opened before are not: they open none. 0 is no limit,
+	// and there is none while the process has more than 100,000 goroutines.
+	MaxOldGenerations int
+
+	// MemoryBudget bounds the address space, in bytes, of all generations and
+	// patches, which Go never unmaps. A load is over the limit if what is mapped
+	// and the size of its artifact together exceed it. 0 is no limit.
+	MemoryBudget int64
+
+	// OverLimit says what becomes of a load beyond MaxOldGenerations or
+	// MemoryBudget; "" means OverLimitWarn.
+	OverLimit OverLimit
 }
 
 // hookGrace is what a hook gets on top of its context's deadline to return.
@@ -84,6 +101,15 @@ func (o *Options) complete() error {
 	setDefault(&o.MaxArtifactBytes, 512<<20)
 	if o.OpenTimeout < 0 || o.HookTimeout < 0 || o.MaxArtifactBytes < 0 {
 		return fmt.Errorf("check options: a negative limit (OpenTimeout %v, HookTimeout %v, MaxArtifactBytes %d)", o.OpenTimeout, o.HookTimeout, o.MaxArtifactBytes)
+	}
+	if o.MaxOldGenerations < 0 || o.MemoryBudget < 0 {
+		return fmt.Errorf("check options: a negative limit (MaxOldGenerations %d, MemoryBudget %d)", o.MaxOldGenerations, o.MemoryBudget)
+	}
+	setDefault(&o.OverLimit, OverLimitWarn)
+	switch o.OverLimit {
+	case OverLimitWarn, OverLimitRefuse, OverLimitAdvise:
+	default:
+		return fmt.Errorf("check options: OverLimit is %q, which is none of warn, refuse and advise", o.OverLimit)
 	}
 	if o.Dir != "" {
 		dir, err := filepath.Abs(o.Dir)

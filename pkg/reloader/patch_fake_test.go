@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -26,13 +27,15 @@ type fakeCode struct {
 	fail    error // of the next set
 	refuse  error // of support
 	pauses  time.Duration
-	running [][]uintptr // stacks of goroutines; nil: too many
+	running [][]uintptr                // stacks of goroutines; nil: too many
+	mapped  map[pluginGeneration]int64 // bytes
+	text    string                     // of the goroutines
 }
 
 const hostBias = 0x10000
 
 func newFakeCode() *fakeCode {
-	return &fakeCode{names: map[uintptr]string{}, first: map[uintptr]byte{}, pauses: 50 * time.Microsecond, running: [][]uintptr{}}
+	return &fakeCode{names: map[uintptr]string{}, first: map[uintptr]byte{}, pauses: 50 * time.Microsecond, running: [][]uintptr{}, mapped: map[pluginGeneration]int64{}}
 }
 
 func (c *fakeCode) patching() *patching {
@@ -44,6 +47,47 @@ func (c *fakeCode) patching() *patching {
 		loaded:  func(*inspection, goplugin.Symbols) uintptr { return 0 },
 		name:    c.name, of: c.of, check: c.check, set: sets.set, stacks: c.stacks,
 	}
+}
+
+func (c *fakeCode) lookout() *lookout {
+	return &lookout{mapped: c.maps, memory: c.maps, stacks: c.stacks, frame: c.frame, text: func() string {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.text
+	}}
+}
+
+// maps knows artifacts by their generations.
+func (c *fakeCode) maps(files map[pluginGeneration]string) map[string]usage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]usage{}
+	for id, path := range files {
+		out[path] = usage{mapped: c.mapped[id]}
+	}
+	return out
+}
+
+// frame takes an address's last two digits for the line.
+func (c *fakeCode) frame(pc uintptr) runtime.Frame {
+	return runtime.Frame{Function: c.name((pc - 1) &^ 31), File: "/shop/rules.go", Line: int(pc & 0xff)}
+}
+
+// run makes these the goroutines there are.
+func (c *fakeCode) run(text string, running ...[]uintptr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running, c.text = running, text
+	if running == nil {
+		c.running = [][]uintptr{}
+	}
+}
+
+// weighs makes a generation of pricing take so many bytes of address space.
+func (c *fakeCode) weighs(generation int, bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mapped[pluginGeneration{"pricing", generation}] = bytes
 }
 
 // has puts a function of 32 bytes into the process.

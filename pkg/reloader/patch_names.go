@@ -28,12 +28,25 @@ func shortName(symbol string) string {
 // generation differ from those of others: "/hotgo_" and 12 hex digits; see "Fresh
 // identity" in docs/architecture.md.
 func withoutIdentity(name string) string {
-	const prefix, digits = "/hotgo_", 12
-	before, after, ok := strings.Cut(name, prefix)
-	if !ok || len(after) <= digits || strings.Trim(after[:digits], "0123456789abcdef") != "" || !strings.ContainsRune("./", rune(after[digits])) {
-		return name
+	before, _, after := cutIdentity(name)
+	return before + after
+}
+
+// identityOf gives the digits, the first of a generation's key, "" where a name
+// has none.
+func identityOf(name string) string {
+	_, id, _ := cutIdentity(name)
+	return id
+}
+
+const identityDigits = 12
+
+func cutIdentity(name string) (before, id, after string) {
+	before, after, ok := strings.Cut(name, "/hotgo_")
+	if !ok || len(after) <= identityDigits || strings.Trim(after[:identityDigits], "0123456789abcdef") != "" || !strings.ContainsRune("./", rune(after[identityDigits])) {
+		return name, "", ""
 	}
-	return before + after[digits:]
+	return before, after[:identityDigits], after[identityDigits:]
 }
 
 // shortNames gives those of a patch's functions, in the order of the manifest.

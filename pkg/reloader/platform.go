@@ -56,6 +56,7 @@ type platform struct {
 	record  func(in *inspection, path, by string, how outcome) (mapped bool)
 	host    func() (*abi.Fingerprint, error)
 	patches *patching
+	old     *lookout
 }
 
 // process is the ledger of this process: what its executable is, and what was
@@ -79,7 +80,7 @@ func newProcess() *platform {
 		p.ledger.CPU = abi.CPULevel(string(cpuinfo))
 	}
 	return &platform{
-		lock: &p.loading, support: supported, inspect: inspect, patches: newPatching(),
+		lock: &p.loading, support: supported, inspect: inspect, patches: newPatching(), old: newLookout(),
 		judge: p.judge, shared: p.shared, hide: p.itabs.hide, open: open, record: p.record, host: p.host,
 	}
 }

@@ -49,6 +49,7 @@ type generation struct {
 	reason string             // why it failed, the last time it was tried
 	retire context.CancelFunc // ends HotStart's context; nil where it does not run, and for patches
 	idle   chan struct{}      // closed while no HotStop of it runs
+	ended  time.Time          // when it was live last, or failed; zero before, and while it is live or starts
 }
 
 // plugin gives the state of a plugin, made at its first mention. The caller

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -225,9 +226,9 @@ func (t *transaction) wanted() error {
 			return refusal(bad)
 		}
 	}
-	for _, name := range []string{hookStart, hookStop, hookHealth} {
-		if s, ok := symbols[name]; ok && !m.Untyped && s.Type != hookType {
-			return refusal(&misfitError{rule: ruleSignature, symbol: name, host: hookType, artifact: s.Type})
+	for _, name := range slices.Sorted(maps.Keys(hookTypes)) {
+		if s, ok := symbols[name]; ok && !m.Untyped && s.Type != hookTypes[name] {
+			return refusal(&misfitError{rule: ruleSignature, symbol: name, host: hookTypes[name], artifact: s.Type})
 		}
 	}
 	return nil

@@ -67,7 +67,23 @@ func TestStatusTable(t *testing.T) {
 	for i := range 12 {
 		long.Replaced = append(long.Replaced, control.Replaced{Function: fmt.Sprintf("main.f%02d", i), Generation: 1})
 	}
-	hosts := []control.Status{shop(), full, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1", TrustedKeys: []string{}}}
+	old := control.Status{
+		Name: "old", PID: 7, GoVersion: "go1.27.1", OldGenerations: 3, RestartAdvised: "3 old generations are still in use, and at most 3 may be",
+		Plugins: []control.Plugin{{Name: "pricing", Live: 5, Generations: []control.Generation{
+			{Generation: 2, State: control.StateRetired, OldS: 200_000, Goroutines: 9, Inside: []control.Goroutine{
+				{Goroutines: 4, Function: "rules.(*Watcher).loop", File: "/shop/rules/rules.go", Line: 41, State: "chan receive", BlockedS: 7800, CreatedBy: "rules.New"},
+				{Goroutines: 2, Function: "rules.poll", File: "/shop/rules/poll.go", Line: 7, State: "sleep"},
+				{Goroutines: 1, Function: "rules.push", File: "/shop/rules/push.go", Line: 9, State: "select"},
+			}},
+			{Generation: 3, State: control.StateRetired, OldS: 130, Goroutines: 2, Inside: []control.Goroutine{
+				{Goroutines: 2, Function: "rules.(*Watcher).loop", File: "/shop/rules/rules.go", Line: 41, State: "chan receive", BlockedS: 120},
+			}},
+			{Generation: 4, State: control.StateFailed, OldS: 5, Goroutines: 1},
+			{Generation: 5, State: control.StateLive, Key: key8, Loaded: at(14, 7, 30)},
+		}}},
+	}
+	crowd := control.Status{Name: "crowd", PID: 6, GoVersion: "go1.27.1", TooManyGoroutines: true}
+	hosts := []control.Status{shop(), full, old, crowd, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1", TrustedKeys: []string{}}}
 	for name, verbose := range map[string]bool{"status.txt.golden": false, "status-verbose.txt.golden": true} {
 		golden(t, name, text(t, func(b *bytes.Buffer) error { return Status(b, hosts, verbose, plain()) }))
 	}

@@ -26,7 +26,7 @@ const (
 	KindRestarted  Kind = "restarted"   // the host was started again
 	KindFailed     Kind = "failed"      // the old code keeps running
 	KindRolledBack Kind = "rolled-back" // an earlier generation is live again
-	KindRetired    Kind = "retired"     // HotStop of an old generation returned
+	KindRetired    Kind = "retired"     // HotStop of an old generation returned, or was given up
 	KindHostGone   Kind = "host-gone"   // a host ended or cannot be reached
 	KindNote       Kind = "note"        // something worth knowing; nothing changed
 )
@@ -65,6 +65,7 @@ type Event struct {
 	Files         []string     `json:"files,omitempty"`       // what changed, for "detected"
 	PhasesMS      *Phases      `json:"phases_ms,omitempty"`   // milliseconds
 	TotalMS       float64      `json:"total_ms,omitempty"`    // last file event to new code answering
+	Goroutines    int          `json:"goroutines,omitempty"`  // for "retired": how many still run its code
 	Code          string       `json:"code,omitempty"`        // HG0001 or an [Error] code
 	Reason        string       `json:"reason,omitempty"`
 	Evidence      []Evidence   `json:"evidence,omitempty"`

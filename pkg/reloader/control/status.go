@@ -23,6 +23,16 @@ type Status struct {
 	Plugins     []Plugin `json:"plugins"`
 	Memory      Memory   `json:"memory"`
 	Stuck       int      `json:"stuck,omitempty"` // goroutines of initialisers and hooks that never returned
+	// TooManyGoroutines says that there are more than can be looked through for
+	// those in old generations.
+	TooManyGoroutines bool `json:"too_many_goroutines,omitempty"`
+	// OldGenerations is how many generations are in use though they are not live.
+	OldGenerations    int   `json:"old_generations,omitempty"`
+	MaxOldGenerations int   `json:"max_old_generations,omitempty"` // the host's limit
+	MemoryBudgetBytes int64 `json:"memory_budget_bytes,omitempty"` // the host's limit of Memory.MappedBytes
+	// RestartAdvised says which of these limits is reached, where the host is to
+	// advise a restart then.
+	RestartAdvised string `json:"restart_advised,omitempty"`
 }
 
 // KindHost as [Plugin.Kind] is the host itself.
@@ -93,6 +103,24 @@ type Generation struct {
 	Patch         bool      `json:"patch,omitempty"`     // it replaces functions of what runs already
 	Base          int       `json:"base,omitempty"`      // of a patch: the generation that it is made for; 0 is the host
 	Functions     []string  `json:"functions,omitempty"` // of a patch: what it replaces, sorted
+	// OldS is how many seconds ago it was live last, or failed; 0 for a live one.
+	OldS int64 `json:"old_s,omitempty"`
+	// Goroutines is how many are in its code, or were started by it, though it is
+	// not live; Inside says where, at most 16 places, those with most first.
+	Goroutines int         `json:"goroutines,omitempty"`
+	Inside     []Goroutine `json:"inside,omitempty"`
+}
+
+// Goroutine is a place in the code of an old generation where goroutines are. In
+// hosts with many goroutines, state, age and creator are not known.
+type Goroutine struct {
+	Goroutines int    `json:"goroutines"`
+	Function   string `json:"function"` // such as "rules.(*Watcher).loop"
+	File       string `json:"file,omitempty"`
+	Line       int    `json:"line,omitempty"`
+	State      string `json:"state,omitempty"`      // as the Go runtime has it: "chan receive"
+	BlockedS   int64  `json:"blocked_s,omitempty"`  // seconds in that state, to the minute; from one minute on
+	CreatedBy  string `json:"created_by,omitempty"` // the function that started it
 }
 
 // Memory sums up what loads have cost the host.

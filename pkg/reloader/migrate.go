@@ -1,0 +1,69 @@
+package reloader
+
+import "reflect"
+
+// # What one generation gets of the one before
+//
+// HotMigrate is for what cannot be made anew while the old generation still has
+// it: a port that is listened on, connections, a lock on a file. It runs before
+// HotStart and sees the exported variables of the generation that serves, as
+// pointers, by name.
+//
+// The old generation is live while HotMigrate reads, and it stays live if
+// HotMigrate, HotStart or HotHealth of the new one fails. So HotMigrate only reads:
+// it learns of a channel, say, over which the old generation gives away what it has
+// once its context has ended. Then a generation that fails has nothing to give back,
+// and what nobody takes is closed by the HotStop of its owner. examples/takeover
+// shows it.
+
+// Migration is the type of HotMigrate. The map is the callee's; what its pointers
+// lead to belongs to the generation that serves, which may be writing to it.
+type Migration = func(old map[string]any) error
+
+const (
+	hookMigrate = "HotMigrate"
+	// migrationType is how a manifest writes Migration.
+	migrationType = "func(map[string]interface{}) error"
+)
+
+// hookTypes are the types of all hooks, as manifests write them.
+var hookTypes = map[string]string{
+	hookStart: hookType, hookStop: hookType, hookHealth: hookType, hookMigrate: migrationType,
+}
+
+// migrate runs HotMigrate of to, if it has it and there is a generation before
+// it: the built-in, of which a host knows nothing but functions, has nothing to
+// hand over.
+func (h *Host) migrate(from, to *generation) error {
+	hook, ok := to.symbols[hookMigrate].(Migration)
+	if !ok || hook == nil || from == nil {
+		return nil
+	}
+	old := exportedVariables(from)
+	err := h.supervise(h.opts.HookTimeout, func() error { return hook(old) }, nil)
+	if err != nil {
+		return &hookError{hookMigrate, err}
+	}
+	return nil
+}
+
+// exportedVariables gives pointers to the variables that g exports, by name.
+func exportedVariables(g *generation) map[string]any {
+	vars := map[string]any{}
+	for name, v := range g.symbols {
+		if reflect.ValueOf(v).Kind() == reflect.Pointer {
+			vars[name] = v
+		}
+	}
+	return vars
+}
+
+// isHook reports whether a symbol has the type of the hook of that name.
+func isHook(name string, v any) bool {
+	if name == hookMigrate {
+		_, ok := v.(Migration)
+		return ok
+	}
+	_, ok := v.(Hook)
+	return ok
+}
