@@ -17,33 +17,47 @@ import (
 // as well, where it can be told: constants by their content, and what has a name
 // in the binary by its address.
 
+// linkedObject is an object that is held against what a linker made of it.
+type linkedObject struct {
+	image *thin.Image
+	o     *goobj.Object
+	types goobj.Types
+	names map[goobj.Ref]string // of what the object refers to by position; nil compares constants alone
+	known map[placed]bool      // constants that were compared, or are being: tables lead to each other, and to themselves
+}
+
+// placed is a constant where the linker put it.
+type placed struct {
+	constant *goobj.Symbol
+	at       uint64
+}
+
 // sameOperands compares what a compiled function refers to with what the code
-// that a host's linker made of it refers to. at is the address of the code, names
-// those of what the object refers to by position; nil compares constants alone.
-func sameOperands(image *thin.Image, o *goobj.Object, s *goobj.Symbol, at uint64, code []byte, types goobj.Types, names map[goobj.Ref]string) bool {
+// that a host's linker made of it refers to. at is the address of the code.
+func (l *linkedObject) sameOperands(s *goobj.Symbol, at uint64, code []byte) bool {
 	for i := range s.Relocs {
 		r := &s.Relocs[i]
-		if r.Type != types.Call && r.Type != types.PCRel || r.Size != 4 || int(r.Off)+4 > len(code) {
+		if r.Type != l.types.Call && r.Type != l.types.PCRel || r.Size != 4 || int(r.Off)+4 > len(code) {
 			continue
 		}
 		displacement := int64(int32(binary.LittleEndian.Uint32(code[r.Off:])))
 		target := uint64(int64(at) + int64(r.Off) + 4 + displacement - r.Add)
-		if constant(o, r.Sym) {
-			if !sameConstant(image, o, o.Symbol(r.Sym), target, types, 0) {
+		if constant(l.o, r.Sym) {
+			if !l.sameConstant(l.o.Symbol(r.Sym), target) {
 				return false
 			}
 			continue
 		}
-		if names == nil {
+		if l.names == nil {
 			continue
 		}
-		name := names[r.Sym]
-		if t := o.Symbol(r.Sym); t != nil && t.ABI != goobj.ABIStatic {
+		name := l.names[r.Sym]
+		if t := l.o.Symbol(r.Sym); t != nil && t.ABI != goobj.ABIStatic {
 			name = t.Name
 		}
 		// A function may be there for two ABIs.
-		plain, ok := image.Address(name)
-		other, ok0 := image.Address(name + ".abi0")
+		plain, ok := l.image.Address(name)
+		other, ok0 := l.image.Address(name + ".abi0")
 		if (ok || ok0) && (!ok || plain != target) && (!ok0 || other != target) {
 			return false
 		}
@@ -63,9 +77,16 @@ func constant(o *goobj.Object, r goobj.Ref) bool {
 }
 
 // sameConstant compares data with what the binary has at an address, and what
-// that leads to.
-func sameConstant(image *thin.Image, o *goobj.Object, c *goobj.Symbol, at uint64, types goobj.Types, depth int) bool {
-	have, err := image.Bytes(at, uint64(len(c.Data)))
+// that leads to, each constant once. One that is being compared counts as the same:
+// what differs about it is found where that began.
+func (l *linkedObject) sameConstant(c *goobj.Symbol, at uint64) (same bool) {
+	k := placed{c, at}
+	if same, ok := l.known[k]; ok {
+		return same
+	}
+	l.known[k] = true
+	defer func() { l.known[k] = same }()
+	have, err := l.image.Bytes(at, uint64(len(c.Data)))
 	if err != nil {
 		return false
 	}
@@ -75,8 +96,8 @@ func sameConstant(image *thin.Image, o *goobj.Object, c *goobj.Symbol, at uint64
 		if to > len(have) {
 			return false
 		}
-		if r.Type == types.Addr && r.Size == 8 && constant(o, r.Sym) && depth < 8 {
-			if !sameConstant(image, o, o.Symbol(r.Sym), binary.LittleEndian.Uint64(have[from:])-uint64(r.Add), types, depth+1) {
+		if r.Type == l.types.Addr && r.Size == 8 && constant(l.o, r.Sym) {
+			if !l.sameConstant(l.o.Symbol(r.Sym), binary.LittleEndian.Uint64(have[from:])-uint64(r.Add)) {
 				return false
 			}
 		}

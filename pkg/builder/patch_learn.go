@@ -284,9 +284,9 @@ const (
 func notAsLinked(image *thin.Image, objects []*goobj.Object, types goobj.Types, also operands) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, o := range objects {
-			var names map[goobj.Ref]string
+			l := &linkedObject{image: image, o: o, types: types, known: map[placed]bool{}}
 			if also == operandsByAddress {
-				names = refNames(o)
+				l.names = refNames(o)
 			}
 			for _, table := range [][]goobj.Symbol{o.Defs, o.NonPkgDefs} {
 				for i := range table {
@@ -296,7 +296,7 @@ func notAsLinked(image *thin.Image, objects []*goobj.Object, types goobj.Types, 
 					}
 					at, code, ok := image.Function(s.Name)
 					same := !ok || sameCode(s, code, types) &&
-						(also == noOperands || sameOperands(image, o, s, at, code, types, names))
+						(also == noOperands || l.sameOperands(s, at, code))
 					if !same && !yield(s.Name) {
 						return
 					}
