@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
@@ -273,10 +274,14 @@ func (s *session) pushAnswer(results []deploy.Result, found *hosts.Found, f push
 	lines := map[string]bool{}
 	for _, r := range results {
 		pending = pending || r.Pending()
-		if r.Err != nil || s.json() || r.Change.Artifact == nil {
+		name, digest := r.Event.Plugin, r.Event.Digest // of the code that serves once a patch is taken away
+		if a := r.Change.Artifact; a != nil {
+			name, digest = cmp.Or(name, nameOf(a)), a.Digest
+		}
+		if r.Err != nil || s.json() || digest == "" || r.Change.Way == choose.Stay && r.Change.Artifact == nil {
 			continue
 		}
-		line := cmp.Or(r.Event.Plugin, nameOf(r.Change.Artifact)) + "@" + r.Change.Artifact.Digest
+		line := name + "@" + digest
 		if lines[line] {
 			continue
 		}

@@ -141,14 +141,18 @@ func (s *session) subjects(ctx context.Context, path, host string) (subjects []v
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(changes[0].Hosts) == 0 {
+	var meant []control.Status // a file without a manifest may be another plugin in each host
+	for _, c := range changes {
+		meant = append(meant, c.Hosts...)
+	}
+	if len(meant) == 0 {
 		e := &deploy.NoHolderError{Plugins: []string{changes[0].Plugin}, Hosts: found.Hosts}
 		return nil, nil, &usageError{msg: e.Error(), next: fmt.Sprintf("hotgo verify %s --host %s", path, found.Hosts[0].Name)}
 	}
 	if len(s.cfg.Targets) > 0 {
 		lost = missing(found)
 	}
-	return verify.Running(changes[0].Hosts), lost, nil
+	return verify.Running(meant), lost, nil
 }
 
 // dryRun has a host check the artifact itself, with the signature that lies beside it.

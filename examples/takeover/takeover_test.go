@@ -58,7 +58,7 @@ func TestNoConnectionNoticesTwentyReloads(t *testing.T) {
 			p.refused()
 		}
 		p.edit(fmt.Sprintf("version = \"v%d\"", v-1), fmt.Sprintf("version = \"v%d\"", v))
-		if out, err := p.hotgo("hotgo push echo"); err != nil {
+		if out, err := p.hotgo("hotgo push --mode swap echo"); err != nil {
 			last.Store(-1)
 			t.Errorf("push v%d: %v\n%s", v, err, out)
 			break
@@ -263,7 +263,7 @@ func (p *process) refused() {
 		p.t.Fatal(err)
 	}
 	p.edit(`return version + ": "`, `return "unwell: "`)
-	if out, err := p.hotgo("hotgo push echo"); err == nil || !strings.Contains(out, "unwell") {
+	if out, err := p.hotgo("hotgo push --mode swap echo"); err == nil || !strings.Contains(out, "unwell") {
 		p.t.Errorf("push: %v\n%s", err, out)
 	}
 	p.edit(`return "unwell: "`, `return version + ": "`)

@@ -179,8 +179,9 @@ func VerifySignature(path string, keys []string) (*Signature, error) {
 		}
 		trusted, ids = append(trusted, k), append(ids, k.ID.String())
 	}
+	next := "get the file and its signature again from whoever signed it"
 	refuse := func(message string, err error, evidence ...Mismatch) (*Signature, error) {
-		return nil, &SignatureError{Path: path, Message: message, Evidence: evidence, Limit: "the keys that were given", Next: "hotgo key sign " + path, Err: err}
+		return nil, &SignatureError{Path: path, Message: message, Evidence: evidence, Limit: "the keys that were given", Next: next, Err: err}
 	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("verify signature: %w", err)
@@ -190,6 +191,7 @@ func VerifySignature(path string, keys []string) (*Signature, error) {
 	case err != nil:
 		return nil, err
 	case text == "":
+		next = "hotgo key sign " + path
 		return refuse("it is not signed: there is no "+filepath.Base(path)+SignatureSuffix, nil)
 	}
 	sig, err := minisign.ParseSignature(text)

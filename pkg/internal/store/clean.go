@@ -56,6 +56,11 @@ func (s *Store) cleanArtifacts(plugin string, keep int) ([]Entry, error) {
 			errs = append(errs, err)
 			continue
 		}
+		// A signature goes with what it is of: the next file of that name may have
+		// other bytes.
+		if err := os.Remove(entry.Path + ".minisig"); err != nil && !missing(err) {
+			errs = append(errs, err)
+		}
 		removed = append(removed, entry)
 	}
 	return removed, errors.Join(errs...)
