@@ -139,7 +139,7 @@ func TestVerbsAreThoseOfTheContract(t *testing.T) {
 			got = append(got, c.Name())
 		}
 	}
-	want := "init run watch build diff push status history rollback config version completion"
+	want := "init run watch build diff push status history rollback verify doctor key config version completion"
 	if strings.Join(got, " ") != want {
 		t.Errorf("verbs are %q, want %q", strings.Join(got, " "), want)
 	}

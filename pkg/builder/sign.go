@@ -145,10 +145,16 @@ func (s *Signature) WriteFile(path string) (string, error) {
 //
 // Errors: those of reading it, and one for a file that is too long for a signature.
 func ReadSignature(path string) (string, error) {
-	f, err := os.Open(path + SignatureSuffix)
+	path += SignatureSuffix
+	// Looked at before it is opened, for opening a named pipe waits for a writer.
+	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
+	if err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("read signature: %s is not a regular file", path)
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("read signature: %w", err)
 	}
@@ -158,7 +164,7 @@ func ReadSignature(path string) (string, error) {
 		return "", fmt.Errorf("read signature: %w", err)
 	}
 	if len(b) > minisign.MaxFile {
-		return "", &SignatureError{Path: f.Name(), Message: fmt.Sprintf("it has more than %d bytes, which no signature has", minisign.MaxFile), Limit: "hotgo", Next: "hotgo key sign " + path}
+		return "", &SignatureError{Path: f.Name(), Message: fmt.Sprintf("it has more than %d bytes, which no signature has", minisign.MaxFile), Limit: "hotgo", Next: "hotgo key sign " + strings.TrimSuffix(path, SignatureSuffix)}
 	}
 	return string(b), nil
 }

@@ -101,6 +101,9 @@ func signatureBeside(path string) string {
 		return ""
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "" // reading a FIFO would wait for its other end, too
+	}
 	b := make([]byte, minisign.MaxFile+1)
 	n := 0
 	for n < len(b) {

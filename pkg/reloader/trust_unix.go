@@ -3,10 +3,12 @@
 package reloader
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // onlyOurs checks that nobody but this user and root can put another directory in
@@ -45,11 +47,21 @@ func onlyOursAbove(dir string) (shut bool, err error) {
 	return false, nil
 }
 
+// longestLock bounds the wait for another process with the same directory. Whoever
+// can open the directory can hold its lock, and must not hold up this host for good.
+const longestLock = 3 * time.Second
+
 // lockDir keeps other processes that do the same out until unlock is called.
+//
+// Errors: those of flock; EWOULDBLOCK where another process kept it too long.
 func lockDir(dir string) (unlock func(), err error) {
-	f, err := flock(dir, syscall.LOCK_EX)
-	if err != nil {
-		return nil, err
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		f, err := flock(dir, syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Since(began) > longestLock {
+			return nil, err
+		}
 	}
-	return func() { f.Close() }, nil
 }

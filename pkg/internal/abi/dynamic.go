@@ -22,6 +22,7 @@ const (
 	dtSoname        = 14
 	dtRpath         = 15
 	dtSymbolic      = 16
+	dtRelr          = 36
 	dtPltRel        = 20
 	dtDebug         = 21
 	dtTextRel       = 22
@@ -98,6 +99,8 @@ func (c *loadCheck) readDynamic() error {
 			return bindsToItself()
 		case kind == tagAddress && !c.has(value, 1, pfR):
 			return malformed("dynamic entry %#x leads to address %#x, which is not in the file", tag, value)
+		case tag == dtRelr:
+			return malformed("its relocations are packed (-z pack-relative-relocs), and those cannot be checked here: link it without")
 		case kind == 0 && (tag < dtX86Plt || tag > dtX86PltEnt):
 			return malformed("it has a dynamic entry of tag %#x", tag)
 		}

@@ -112,7 +112,7 @@ const (
 	pageSize = 4096    // the smallest there is; larger ones are multiples
 	maxAddr  = 1 << 46 // above is the kernel's, and sums would overflow
 	maxAlign = 1 << 21 // a huge page
-	maxTLS   = 1 << 16 // it has to fit into what the process has to spare
+	maxTLS   = 1 << 24 // a process ends where it has no memory for a thread's
 )
 
 func malformed(format string, args ...any) error { return fail(Malformed, format, args...) }
@@ -163,8 +163,10 @@ func (c *loadCheck) otherSegments() error {
 			}
 			c.tls = s
 		case ptGNURelro:
-			// It becomes read-only once relocations are applied.
-			if s.memsize > 0 && !c.mapped(s.addr, s.memsize, pfW) {
+			// It becomes read-only once relocations are applied, up to the last whole
+			// page (glibc 2.36, _dl_protect_relro). lld 14 ends it with the page of
+			// its segment, which no other segment is in.
+			if s.memsize > 0 && !c.mappedPages(s.addr, s.memsize, pfW) {
 				return malformed("segment %d would protect memory that is not its own", i)
 			}
 		case ptPhdr:
@@ -198,6 +200,17 @@ func (c *loadCheck) has(addr, n uint64, flags uint32) bool {
 func (c *loadCheck) mapped(addr, n uint64, flags uint32) bool {
 	for _, s := range c.loads {
 		if (span{s.addr, s.memsize}).holds(addr, n) {
+			return s.flags&flags == flags
+		}
+	}
+	return false
+}
+
+// mappedPages is mapped for a range that may go on to the end of its last page.
+func (c *loadCheck) mappedPages(addr, n uint64, flags uint32) bool {
+	for _, s := range c.loads {
+		end := (s.addr + s.memsize + pageSize - 1) &^ (pageSize - 1)
+		if (span{s.addr, end - s.addr}).holds(addr, n) {
 			return s.flags&flags == flags
 		}
 	}
