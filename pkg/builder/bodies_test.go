@@ -21,7 +21,6 @@ package uses
 
 import (
 	"fmt"
-	"fmt"
 
 	"example.com/shop/price"
 )
