@@ -1,0 +1,164 @@
+// Package carry brings the package variables of one generation of a plugin to
+// the next, whose types are other types even where their text is the same.
+//
+// # What is decided on types
+//
+// Variables are paired by their names under the user's import paths, and types
+// by what stands at the same place: the types of a pair of variables, of fields
+// with one name, of elements. Such a pair is a relation. A type that is only met
+// in an interface is paired by its own name. Compare does all of this before it
+// looks at any value, and its Plan can be printed.
+//
+// # What is shared, and what is copied
+//
+// Memory is shared where it can be: both generations then see one map, one
+// object, one array, and what code of the old generation that still runs does to
+// it is not lost. That is right only where nothing tells the two apart. A relation
+// is a twin where both types have the same definition, and all types that can be
+// reached from it have; field names, offsets and kinds are compared, not names of
+// types. Memory of one twin is memory of the other: the collector sees the same
+// pointers in it, and neither a struct nor a map says anywhere of which type it
+// is. (A map's type comes with each operation on it. What is taken from it, hash
+// function and sizes, is a matter of the definition.)
+//
+// What does say of which type it is are interfaces, and functions are code of
+// one generation. So memory is shared as it is where it can hold neither, and no
+// pointer to a package variable, which is another variable now. Such relations
+// are inert, and nothing of what they lead to is visited: a map of a million
+// entries costs as much as an empty one. In all other memory every value is
+// visited. Objects that hold nothing of the old generation are shared still;
+// those that do are copied, and so is what leads to them. Others are told from
+// these by going backwards over the references, once.
+//
+// A pointer to a type of another package leads out of the plugin: what is there
+// is the other package's, keeps its identity, and is neither rewritten nor
+// looked at. Values of the plugin's types that were put there stay the old
+// generation's.
+//
+// # How it is done
+//
+//  1. scan: visit what has to be visited, iteratively; note each object once.
+//  2. resolve: sort the objects by address. A pointer to a field, an element or a
+//     part of an array is found to be inside another object.
+//  3. spread: what leads to a copy is copied.
+//  4. build: make the copies, aside, and translate every reference in them.
+//  5. Commit: one plain store a variable. Until then nothing has changed, and the
+//     old generation's memory is only ever read.
+//
+// Time and memory are proportional to what is visited, but for the sorting.
+//
+// # What the caller has to see to
+//
+// Nobody may write to the old generation's memory between Prepare's call and its
+// return: a map that is written to while it is read ends the process, as it would
+// anywhere in Go. Prepare takes no locks and does not block, so it may run while
+// the world is stopped, provided that the collector does not start meanwhile. The
+// new generation's code must not run before Commit.
+package carry
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Generation is what is known of one version of a plugin.
+type Generation struct {
+	// Packages are the plugin's own packages: import path in this generation to
+	// the user's. For code that was built into a program the two are equal.
+	Packages  map[string]string
+	Variables []Variable
+	// Types are the named types that the packages declare, by the user's import
+	// path, a dot and the name. Generic types are left out; their instances are
+	// found where variables lead to them.
+	Types map[string]reflect.Type
+	// Functions are functions that are declared at package level, named likewise.
+	// What a function value leads to is looked up among them.
+	Functions map[string]reflect.Value
+}
+
+// Variable is a package variable.
+type Variable struct {
+	Name    string        // the user's import path, a dot, and its name
+	Pointer reflect.Value // to the variable
+	Fresh   bool          // its author wants it to start anew
+}
+
+// Codes of the catalogue of edits.
+const (
+	CodeLayout  = "HG0001" // fields were added, reordered, or have another type
+	CodeDropped = "HG0002" // a field, variable or type is gone or renamed
+	CodeType    = "HG0032" // the type of a variable changed
+	CodeClosure = "HG0070" // a function value keeps the old code
+	CodeUnknown = "HG0099" // not understood
+)
+
+// Finding is something that is worth knowing about a change that can be made.
+type Finding struct {
+	Code   string
+	Symbol string // the variable, as Variable.Name has it
+	Text   string // one sentence
+}
+
+// Refusal says why state cannot be carried.
+type Refusal struct {
+	Code     string
+	Variable string // where the way to it begins; "" where there is none
+	Path     string // from the variable to the value
+	Old, New string // types, may be ""
+	Reason   string
+	// Busy says that it may go better in a moment: a lock is held.
+	Busy bool
+}
+
+// Error gives the way to the value, and the reason.
+func (r *Refusal) Error() string {
+	s := r.Variable + r.Path
+	if s != "" {
+		s += ": "
+	}
+	s += r.Reason
+	if r.Old != "" && r.New != "" {
+		s += fmt.Sprintf(" (%s before, %s now)", r.Old, r.New)
+	}
+	return s
+}
+
+// Options of one Prepare.
+type Options struct {
+	// Migrate leaves variables that cannot be carried to the new generation's
+	// own code: they start anew, and a finding says so.
+	Migrate bool
+
+	step func() // of tests, called between the steps
+}
+
+// Report says what was carried.
+type Report struct {
+	Carried, Converted, Fresh, Lost, New int // variables
+
+	Visited int // objects that were looked at
+	Copied  int // of these, those that the new generation has copies of
+
+	Findings []Finding
+}
+
+// Transfer is state that is ready to be committed.
+type Transfer struct {
+	Report Report
+	stores []commitment
+}
+
+// commitment is one variable's new value.
+type commitment struct {
+	typ   reflect.Type
+	to    address
+	value address
+}
+
+// Commit stores the values. It allocates nothing and cannot fail; nobody may use
+// the new generation's variables meanwhile. To be called once.
+func (t *Transfer) Commit() {
+	for _, c := range t.stores {
+		c.to.at(c.typ).Set(c.value.at(c.typ))
+	}
+}
