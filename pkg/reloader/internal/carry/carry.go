@@ -51,9 +51,15 @@
 //
 // Nobody may write to the old generation's memory between Prepare's call and its
 // return: a map that is written to while it is read ends the process, as it would
-// anywhere in Go. Prepare takes no locks and does not block, so it may run while
-// the world is stopped, provided that the collector does not start meanwhile. The
-// new generation's code must not run before Commit.
+// anywhere in Go. The new generation's code must not run before Commit.
+//
+// So Prepare is made to run while the world is stopped, with the collector off.
+// Whoever was stopped may hold a lock of a package that the engine uses, and the
+// program would stand still for good. Prepare calls nothing that locks: reflect
+// finds types that it has made before without, and so Compare makes all it can
+// foresee. A type that is first met in an interface may have to be made: under
+// Options.Still that ends the attempt (Refusal.Unknown), and Learn makes it once
+// the world goes on.
 package carry
 
 import (
@@ -108,6 +114,8 @@ type Refusal struct {
 	Reason   string
 	// Busy says that it may go better in a moment: a lock is held.
 	Busy bool
+	// Unknown says that it will go further after Learn.
+	Unknown bool
 }
 
 // Error gives the way to the value, and the reason.
@@ -128,6 +136,8 @@ type Options struct {
 	// Migrate leaves variables that cannot be carried to the new generation's
 	// own code: they start anew, and a finding says so.
 	Migrate bool
+	// Still says that the world is stopped.
+	Still bool
 
 	step func() // of tests, called between the steps
 }

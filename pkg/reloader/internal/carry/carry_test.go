@@ -188,9 +188,8 @@ func TestPointersToVariablesLeadToTheNewVariables(t *testing.T) {
 }
 
 func TestFreshVariablesKeepTheirInitialiserAndArePointedTo(t *testing.T) {
-	cache, p := 5, new(int)
-	p = &cache
-	cache2, p2 := 9, new(int)
+	cache, cache2 := 5, 9
+	p, p2 := &cache, new(int)
 	report := mustCarry(t, state{"cache": &cache, "p": &p}, state{"cache fresh": &cache2, "p": &p2})
 	if cache2 != 9 || p2 != &cache2 || report.Fresh != 1 || report.Carried != 1 {
 		t.Errorf("cache %d, p leads there: %v, %+v", cache2, p2 == &cache2, report)

@@ -2,9 +2,9 @@ package carry
 
 import (
 	"cmp"
-	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -61,7 +61,7 @@ func (c *carrier) spell(i int, p part, off uintptr) string {
 	case o.kind == box:
 		return ".(" + o.rel.old.String() + ")" + trail(o.rel, off)
 	case o.n > 1 && size > 0:
-		return fmt.Sprintf("[%d]%s", off/size, trail(o.rel, off%size))
+		return index(off/size) + trail(o.rel, off%size)
 	}
 	return trail(o.rel, off)
 }
@@ -80,18 +80,19 @@ func trail(r *relation, off uintptr) string {
 		}
 	case reflect.Array:
 		if size := r.elem.old.Size(); size > 0 {
-			return fmt.Sprintf("[%d]%s", off/size, trail(r.elem, off%size))
+			return index(off/size) + trail(r.elem, off%size)
 		}
 	}
 	return ""
 }
 
+func index(i uintptr) string { return "[" + strconv.FormatUint(uint64(i), 10) + "]" }
+
 // maxFindings bounds a report.
 const maxFindings = 32
 
 func (c *carrier) note(code string, a address, text string) {
-	var at Refusal
-	c.locate(&at, a)
+	at := c.locate(&Refusal{}, a)
 	c.add(Finding{Code: code, Symbol: at.Variable + at.Path, Text: text})
 }
 
@@ -118,7 +119,7 @@ func (c *carrier) findings() []Finding {
 	for field, n := range c.dropped {
 		text := "the field is gone, and its value with it"
 		if n > 1 {
-			text = fmt.Sprintf("the field is gone, and its value in %d places with it", n)
+			text = "the field is gone, and its value in " + strconv.Itoa(n) + " places with it"
 		}
 		list = append(list, Finding{Code: CodeDropped, Symbol: field, Text: text})
 	}

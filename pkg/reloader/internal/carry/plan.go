@@ -50,6 +50,8 @@ type Plan struct {
 	types    *counterparts
 	pairs    []pair
 	entries  map[uintptr]string // of the old generation's functions
+	unknown  map[reflect.Type]bool
+	warm     map[*relation]bool
 }
 
 // pair is a variable that both generations have.
@@ -79,7 +81,7 @@ func (p *Plan) Refusals() []Decision {
 // Compare plans what happens to the variables of a generation when the next one
 // takes its place. It looks at types, never at values.
 func Compare(from, to *Generation) *Plan {
-	p := &Plan{old: from, new: to, entries: map[uintptr]string{}}
+	p := &Plan{old: from, new: to, entries: map[uintptr]string{}, unknown: map[reflect.Type]bool{}, warm: map[*relation]bool{}}
 	p.types = &counterparts{old: namesOf(from), new: namesOf(to), found: map[reflect.Type]counterpart{}}
 	p.rs = newRelations(func(t reflect.Type) bool { return p.types.old.owns(t) || p.types.new.owns(t) })
 	for name, f := range from.Functions {
@@ -122,6 +124,7 @@ func (p *Plan) pair(from, to Variable) {
 		p.judge(r, &d)
 	}
 	p.decide(d)
+	p.warmUp(r)
 	p.pairs = append(p.pairs, pair{from.Name, from, to, r, d.Verdict})
 }
 

@@ -24,7 +24,7 @@ func (p *Plan) Prepare(opts Options) (*Transfer, error) {
 			break
 		}
 		i := c.variableOf(why)
-		if !opts.Migrate || why.Busy || i < 0 || c.skipped[i] {
+		if !opts.Migrate || why.Busy || why.Unknown || i < 0 || c.skipped[i] {
 			return nil, why
 		}
 		c.skipped[i] = true
@@ -49,8 +49,12 @@ func (c *carrier) try() *Refusal {
 		c.reset()
 		c.roots()
 		if why := c.scan(); why != nil {
+			clear(c.plan.unknown)
 			return why
 		}
+	}
+	if len(c.plan.unknown) > 0 {
+		return &Refusal{Code: CodeUnknown, Reason: "values of types that were not met before", Unknown: true}
 	}
 	c.step()
 	c.resolve()

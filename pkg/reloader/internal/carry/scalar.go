@@ -1,10 +1,10 @@
 package carry
 
 import (
-	"fmt"
 	"math"
 	"math/cmplx"
 	"reflect"
+	"strconv"
 )
 
 func numeric(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Complex128 }
@@ -18,7 +18,7 @@ func setNumber(to, from reflect.Value) *Refusal {
 	lost := func() *Refusal {
 		return &Refusal{
 			Code: CodeType, Old: from.Type().String(), New: to.Type().String(),
-			Reason: fmt.Sprintf("%v does not fit", from),
+			Reason: spelled(from) + " does not fit",
 		}
 	}
 	switch {
@@ -64,4 +64,16 @@ func unless(ok bool, lost func() *Refusal) *Refusal {
 		return nil
 	}
 	return lost()
+}
+
+func spelled(v reflect.Value) string {
+	switch {
+	case v.CanInt():
+		return strconv.FormatInt(v.Int(), 10)
+	case v.CanUint():
+		return strconv.FormatUint(v.Uint(), 10)
+	case v.CanFloat():
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+	}
+	return strconv.FormatComplex(v.Complex(), 'g', -1, 128)
 }

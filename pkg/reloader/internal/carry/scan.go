@@ -272,6 +272,9 @@ func (c *carrier) walkBoxed(r *relation, a address) *Refusal {
 	if v.IsNil() {
 		return nil
 	}
+	if !c.learned(v.Elem().Type()) {
+		return nil // what else is there is looked at all the same, to learn it at once
+	}
 	held, why := c.held(r, v.Elem().Type())
 	if why != nil {
 		return c.locate(why, a)

@@ -140,6 +140,9 @@ type counterpart struct {
 	err *Refusal
 }
 
+// knows reports whether of has been asked for t.
+func (c *counterparts) knows(t reflect.Type) bool { _, ok := c.found[t]; return ok }
+
 // of gives t itself where nothing in it is the old generation's.
 func (c *counterparts) of(t reflect.Type) (reflect.Type, *Refusal) {
 	f, ok := c.found[t]
