@@ -138,6 +138,47 @@ func TestABusyLockSaysSo(t *testing.T) {
 	}
 }
 
+func TestApartSharesNothingOfThePlugins(t *testing.T) {
+	var (
+		m     = map[string]int{"a": 1}
+		s     = []int{1, 2}
+		p     = before.NewSame(1, "a", before.NewSame(2, "b", nil))
+		h     = map[string]any{"k": []int{1}, "p": p}
+		e     = before.ErrFull
+		b     before.Box[int]
+		r     = &b.V
+		m2    map[string]int
+		s2    []int
+		p2    *after.Same
+		h2    map[string]any
+		e2    error
+		b2    after.Box[int]
+		r2    *int
+		was   = state{"m": &m, "s": &s, "p": &p, "h": &h, "e": &e, "b": &b, "r": &r}
+		now   = state{"m": &m2, "s": &s2, "p": &p2, "h": &h2, "e": &e2, "b": &b2, "r": &r2}
+		shown = shownAll(was)
+	)
+	plan := Compare(oldGeneration(was), newGeneration(now))
+	x, err := plan.Prepare(Options{Apart: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Commit()
+	if shownAll(now) != shown {
+		t.Errorf("got %s\nwant %s", shownAll(now), shown)
+	}
+	if h2["p"] != any(p2) || r2 != &b2.V || e2 != e {
+		t.Error("aliases, or the identity of what is another package's, are lost")
+	}
+	m2["b"], s2[0], p2.Next().N, h2["x"], h2["k"].([]int)[0] = 9, 9, 9, 9, 9
+	if shownAll(was) != shown {
+		t.Errorf("the old state has changed: %s", shownAll(was))
+	}
+	if x, err := plan.Prepare(Options{}); err != nil || x.Report.Copied != 1 { // h, in which p says of which type it is
+		t.Errorf("%v, %+v", err, x)
+	}
+}
+
 func TestBackAgainGivesWhatWas(t *testing.T) {
 	a, mid, b := before.Tree{Value: before.Base{ID: 1}}, after.Tree{}, before.Tree{}
 	a.Kids = []*before.Tree{{Up: &a}}

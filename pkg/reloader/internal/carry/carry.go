@@ -35,6 +35,20 @@
 // looked at. Values of the plugin's types that were put there stay the old
 // generation's.
 //
+// # Locks
+//
+// A lock in a package variable becomes another lock with the new variable, while
+// the map that it guards may be shared. Code of the old generation that still
+// runs then locks one, new code the other, and two writers meet in the map. A
+// lock beside what it guards in one object, which a pointer leads to, is shared
+// with it. Who cannot rule out that code of the old generation still runs asks for
+// Options.Apart: then nothing of the plugin's is shared, and what that code
+// does from then on is lost instead. (Memory behind a pointer to another
+// package's type, channels, and what a closure captured are shared always.)
+//
+// A lock that is copied has to be free. Its holder may be half way through what
+// it guards, and would unlock the old one: Refusal.Busy.
+//
 // # How it is done
 //
 //  1. scan: visit what has to be visited, iteratively; note each object once.
@@ -136,6 +150,9 @@ type Options struct {
 	// Migrate leaves variables that cannot be carried to the new generation's
 	// own code: they start anew, and a finding says so.
 	Migrate bool
+	// Apart copies all memory that is the plugin's, where otherwise it would be
+	// shared: see "Locks" in the package's story.
+	Apart bool
 	// Still says that the world is stopped.
 	Still bool
 

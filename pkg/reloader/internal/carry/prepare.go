@@ -17,6 +17,7 @@ func (p *Plan) Prepare(opts Options) (*Transfer, error) {
 			return nil, &Refusal{Code: d.Code, Variable: d.Name, Reason: d.Text}
 		}
 	}
+	c.rs.share(!opts.Apart)
 	var skipped []Finding
 	for {
 		why := c.try()

@@ -207,7 +207,7 @@ func carryRandom(t *testing.T, data []byte, step func()) {
 	}
 	was, want := both(from, a), both(from, b)
 	x, err := Compare(oldGeneration(state{"a": from[0].Interface(), "b": from[1].Interface()}),
-		newGeneration(state{"a": to[0].Interface(), "b": to[1].Interface()})).Prepare(Options{step: step})
+		newGeneration(state{"a": to[0].Interface(), "b": to[1].Interface()})).Prepare(Options{step: step, Apart: g.roll(2) == 1})
 	if err != nil {
 		var why *Refusal
 		if !errors.As(err, &why) {

@@ -67,6 +67,8 @@ type relations struct {
 	// slice, where several of a type lie side by side.
 	copied, runs map[reflect.Type]bool
 	epoch        int // grows with both
+	// apart has no memory of the plugin shared.
+	apart bool
 }
 
 func newRelations(own func(reflect.Type) bool) *relations {
@@ -262,10 +264,14 @@ func (rs *relations) isInert(r *relation) bool {
 		switch x.shape {
 		case boxed, function, refused, number:
 			return false
-		case pointer, outward:
+		case pointer:
+			return !rs.apart && !rs.copied[unit(x.old.Elem())]
+		case outward:
 			return !rs.copied[unit(x.old.Elem())]
 		case slice:
-			return !rs.runs[unit(x.old.Elem())]
+			return !rs.apart && !rs.runs[unit(x.old.Elem())]
+		case mapping:
+			return !rs.apart
 		case special:
 			return x.rule.inert
 		}
@@ -278,6 +284,14 @@ func (rs *relations) isInert(r *relation) bool {
 		}
 	}
 	return r.inert == yes
+}
+
+// share says whether memory of the plugin may be shared.
+func (rs *relations) share(yes bool) {
+	if rs.apart == yes {
+		rs.apart = !yes
+		rs.epoch++
+	}
 }
 
 // mayBeCopied notes that there may be a copy of memory of type t, with others

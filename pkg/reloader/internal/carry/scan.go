@@ -336,7 +336,7 @@ func (c *carrier) lead(id identity, from address, n int, slot address, visit boo
 		i = len(c.objects)
 		c.known[id] = i
 		c.objects = append(c.objects, object{
-			kind: id.kind, rel: id.rel, from: from, n: n, in: i,
+			kind: id.kind, rel: id.rel, from: from, n: n, in: i, dirty: c.opts.Apart && visit && id.kind != box,
 			parent: c.here.object, part: c.here.part, offset: slot.word() - c.here.base,
 		})
 		if visit {
