@@ -179,6 +179,17 @@ func TestApartSharesNothingOfThePlugins(t *testing.T) {
 	}
 }
 
+func TestALockInAVariableIsNoticed(t *testing.T) {
+	var l, p = before.Locks{}, &before.Locks{}
+	var l2, p2 = after.Locks{}, &after.Locks{}
+	if !Compare(oldGeneration(state{"l": &l}), newGeneration(state{"l": &l2})).Guarded() {
+		t.Error("the variable's lock")
+	}
+	if Compare(oldGeneration(state{"l": &l, "p": &p}), newGeneration(state{"l fresh": &l2, "p": &p2})).Guarded() {
+		t.Error("one that is shared with what it guards")
+	}
+}
+
 func TestBackAgainGivesWhatWas(t *testing.T) {
 	a, mid, b := before.Tree{Value: before.Base{ID: 1}}, after.Tree{}, before.Tree{}
 	a.Kids = []*before.Tree{{Up: &a}}

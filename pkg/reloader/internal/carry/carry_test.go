@@ -149,6 +149,38 @@ func TestAliasesOfAConvertedValueStayAliases(t *testing.T) {
 	}
 }
 
+func TestAPointerIsTranslatedThatWasMetBeforeWhatItLeadsInto(t *testing.T) {
+	x := &before.Reordered{A: 1}
+	var boxed any = x
+	z := &x.A // visited first, when nothing tells yet that an int8 may be copied
+	var boxed2 any
+	var z2 *int8
+	mustCarry(t, state{"b": &boxed, "z": &z}, state{"b": &boxed2, "z": &z2})
+	if z2 != &boxed2.(*after.Reordered).A {
+		t.Error("the pointer leads elsewhere")
+	}
+}
+
+func TestSlicesThatOverlapShareOneArray(t *testing.T) {
+	array := []before.Base{{ID: 0}, {ID: 1}, {ID: 2}, {ID: 3}}
+	head, tail, mid := array[0:2:2], array[1:4], (*[2]before.Base)(array[2:])
+	var head2, tail2 []after.Base
+	var mid2 *[2]after.Base
+	mustCarry(t, state{"h": &head, "t": &tail, "m": &mid}, state{"h": &head2, "t": &tail2, "m": &mid2})
+	if &head2[1] != &tail2[0] || &mid2[1] != &tail2[2] || tail2[2].ID != 3 || cap(head2) != 2 || cap(tail2) != 3 {
+		t.Errorf("%v %v %v", head2, tail2, mid2)
+	}
+}
+
+func TestOwnInterfacesHoldOthersTypesAsTheNewOnesDo(t *testing.T) {
+	a := []before.Failure{before.ErrFull}
+	var b []after.Failure
+	mustCarry(t, state{"f": &a}, state{"f": &b})
+	if b[0] != after.Failure(before.ErrFull) {
+		t.Error("it differs from one that the new code makes")
+	}
+}
+
 func TestPointersToVariablesLeadToTheNewVariables(t *testing.T) {
 	counter, root := 7, before.Tree{}
 	array := [4]int{1, 2, 3, 4}

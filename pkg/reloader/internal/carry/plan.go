@@ -73,6 +73,11 @@ func (p *Plan) String() string {
 	return b.String()
 }
 
+// Guarded reports whether a lock lies in a variable itself: see Options.Apart.
+func (p *Plan) Guarded() bool {
+	return slices.ContainsFunc(p.pairs, func(v pair) bool { return v.carries() && v.rel.guarded() })
+}
+
 // Refusals are the decisions that keep state from being carried.
 func (p *Plan) Refusals() []Decision {
 	return slices.DeleteFunc(slices.Clone(p.Decisions), func(d Decision) bool { return d.Verdict != Refused })

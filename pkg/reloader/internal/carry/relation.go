@@ -3,6 +3,7 @@ package carry
 import (
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // shape says how a value of a relation is carried.
@@ -237,6 +238,17 @@ func (r *relation) all(holds func(*relation) bool) (visited []*relation, ok bool
 		}
 	}
 	return visited, true
+}
+
+// guarded reports whether a lock lies in a value itself.
+func (r *relation) guarded() bool {
+	switch r.shape {
+	case special:
+		return r.rule.idle != nil && r.rule.idle.busy
+	case array:
+		return r.elem.guarded()
+	}
+	return slices.ContainsFunc(r.fields, func(f fieldRelation) bool { return f.guarded() })
 }
 
 // isTwin reports whether both types have one definition, and all that is

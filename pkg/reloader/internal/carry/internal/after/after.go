@@ -166,6 +166,9 @@ type Word struct{ P *Grown }
 // Area is the ID.
 func (w Word) Area() int { return w.P.ID }
 
+// Failure is an interface of its own that others implement.
+type Failure interface{ Error() string }
+
 // Formless no longer is a Shape.
 type Formless struct{ N int }
 
@@ -269,7 +272,7 @@ func Types() map[string]reflect.Type {
 		(*Same)(nil), (*Grown)(nil), (*Shrunk)(nil), (*Reordered)(nil), (*Renamed)(nil), (*Tagged)(nil), (*Wider)(nil),
 		(*Narrower)(nil), (*Odd)(nil), (*Embeds)(nil), (*Base)(nil), (*Derived)(nil), (*Tree)(nil), (*Ring)(nil), (*Key)(nil),
 		(*KeyPart)(nil), (*ID)(nil), (*Level)(nil), (*Names)(nil), (*Index)(nil), (*Shape)(nil), (*Square)(nil), (*Dot)(nil),
-		(*Word)(nil), (*Formless)(nil), (*Guarded)(nil), (*Locks)(nil), (*Atoms)(nil), (*Handlers)(nil),
+		(*Word)(nil), (*Failure)(nil), (*Formless)(nil), (*Guarded)(nil), (*Locks)(nil), (*Atoms)(nil), (*Handlers)(nil),
 		(*Sized)(nil), (*Twisted)(nil), (*Pipe)(nil), (*Weak)(nil), (*Kept)(nil), (*Blank)(nil),
 	} {
 		t := reflect.TypeOf(p).Elem()
