@@ -180,8 +180,8 @@ func TestApartSharesNothingOfThePlugins(t *testing.T) {
 }
 
 func TestALockInAVariableIsNoticed(t *testing.T) {
-	var l, p = before.Locks{}, &before.Locks{}
-	var l2, p2 = after.Locks{}, &after.Locks{}
+	l, p := before.Locks{}, &before.Locks{}
+	l2, p2 := after.Locks{}, &after.Locks{}
 	if !Compare(oldGeneration(state{"l": &l}), newGeneration(state{"l": &l2})).Guarded() {
 		t.Error("the variable's lock")
 	}

@@ -35,6 +35,42 @@
 // looked at. Values of the plugin's types that were put there stay the old
 // generation's.
 //
+// # What becomes of what
+//
+//   - Numbers go to a wider type, and to any other of their sort where the value
+//     is the same in it. Fractions do not become whole numbers, and kinds do not
+//     mix (string and []byte, value and pointer, array and slice): refused.
+//   - Fields are paired by name, embedded ones by the name of their type. New ones
+//     are zero, but those of a variable itself are as its initialiser left them. One
+//     that is gone is reported where its value was not zero.
+//   - Arrays may grow, and shrink by zero elements. Slices keep length, capacity,
+//     and what lies between the two. Maps may not have two keys become one.
+//   - Pointers to variables, fields, elements and parts of arrays lead to the same
+//     of the copy. A pointer to a field that is gone keeps a copy of it alone. (What
+//     was made of them by package unsafe is not known: a slice of a single variable
+//     goes on leading to the old one.)
+//   - What an interface holds gets the type of the same name. It has to be
+//     declared at package level, and an instance of a generic type has to be one that
+//     a variable of the new generation leads to.
+//   - Functions declared at package level become the new ones of their name. Function
+//     literals, method values and functions that are gone keep the old code, with a
+//     note, as long as their types have not changed.
+//   - A channel is shared, whatever is in it; of elements whose definition changed
+//     only a nil one is carried.
+//   - Mutexes, wait groups and conditions are shared with memory that is shared, and
+//     are copied when they are free. sync.Once stays done, sync.Map is copied or shared
+//     as maps are, sync.Pool begins empty.
+//   - Atomics keep their values; atomic.Pointer and atomic.Value are pointers and
+//     interfaces like others.
+//   - container/list and container/ring are data of whoever points to them.
+//   - Timers, tickers, contexts, connections: they are behind pointers to types of
+//     other packages. A time.Timer that is a variable itself is refused.
+//   - unsafe.Pointer and uintptr keep their bits. weak.Pointer and unique.Handle do
+//     where what they refer to is shared, and are refused where it is not.
+//   - reflect.Type and reflect.Value keep the old types, with a note.
+//   - Finalizers and cleanups cannot be seen. They stay with the old objects: with
+//     what is shared, and not with copies.
+//
 // # Locks
 //
 // A lock in a package variable becomes another lock with the new variable, while

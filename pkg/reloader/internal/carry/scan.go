@@ -36,7 +36,7 @@ type object struct {
 type part uint8
 
 const (
-	all part = iota
+	element part = iota // of a region, or what is in a box
 	keyPart
 	valuePart
 )
