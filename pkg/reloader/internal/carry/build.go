@@ -104,9 +104,12 @@ func (c *carrier) table(i int) *Refusal {
 		if why := c.convert(r.elem, e.value, value); why != nil {
 			return why
 		}
+		c.here = place{object: i, part: keyPart, base: e.key.word()}
+		if why := c.hashable(r.key, e.key, key); why != nil {
+			return why
+		}
 		to.SetMapIndex(key.at(r.key.new), value.at(r.elem.new))
 		if n++; to.Len() != n {
-			c.here = place{object: i, part: keyPart, base: e.key.word()}
 			return c.refuse(e.key, r, CodeLayout, "two keys of a map become one")
 		}
 	}
@@ -169,6 +172,15 @@ func (c *carrier) convert(r *relation, a, b address) *Refusal {
 		return c.refuse(a, r, r.code, r.why)
 	}
 	return nil
+}
+
+// hashable refuses a key that a map would panic at: what an interface holds may
+// have become a struct with a slice.
+func (c *carrier) hashable(r *relation, a, key address) *Refusal {
+	if r.shape == bits || r.shape == number || key.at(r.new).Comparable() {
+		return nil
+	}
+	return c.refuse(a, r, CodeLayout, "a key of a map can be none any more")
 }
 
 func (c *carrier) convertFields(r *relation, a, b address) *Refusal {
@@ -297,6 +309,11 @@ func (c *carrier) convertEntries(r *relation, a, b address) (why *Refusal) {
 			if why = c.convert(r.elem, at, addressOf(reflect.ValueOf(&entry[i]))); why != nil {
 				return false
 			}
+		}
+		at := addressOf(reflect.ValueOf(&key))
+		c.here = place{object: here.object, part: keyPart, base: at.word()}
+		if why = c.hashable(r.key, at, addressOf(reflect.ValueOf(&entry[0]))); why != nil {
+			return false
 		}
 		to.Store(entry[0], entry[1])
 		return true

@@ -109,7 +109,9 @@
 // finds types that it has made before without, and so Compare makes all it can
 // foresee. A type that is first met in an interface may have to be made: under
 // Options.Still that ends the attempt (Refusal.Unknown), and Learn makes it once
-// the world goes on.
+// the world goes on. Nor may anything panic there, even to be recovered: the
+// runtime ends the process (runtime/panic.go, gopanic, Go 1.26 and 1.27: "panic
+// during preemptoff").
 package carry
 
 import (

@@ -130,6 +130,8 @@ var changes = []change{
 	{name: "keys grow", was: &map[before.Key]int{{A: 1, B: 2}: 3}, now: new(map[after.Key]int), want: "#1map[{A:1 B:2 C:0}:3]"},
 	{name: "keys become one", was: &map[before.KeyPart]int{{A: 1, B: 2}: 3, {A: 1, B: 3}: 4}, now: new(map[after.KeyPart]int), refused: "two keys of a map become one"},
 	{name: "keys are interfaces", was: &map[any]int{before.Key{A: 1}: 3, "s": 4, before.KeyPart{A: 1}: 5}, now: new(map[any]int), want: `#1map[(Key){A:1 B:0 C:0}:3 (KeyPart){A:1}:5 (string)"s":4]`},
+	{name: "key that can be none", was: &map[any]int{before.Hashed{A: 1}: 3}, now: new(map[any]int), refused: "a key of a map can be none any more"},
+	{name: "key of a sync.Map that can be none", was: func() any { var m sync.Map; m.Store(before.Hashed{A: 1}, 1); return &m }(), now: &sync.Map{}, refused: "a key of a map can be none any more"},
 	{name: "keys are NaN", was: &map[float32]before.Base{float32(math.NaN()): {ID: 1}, -float32(math.NaN()): {ID: 1}}, now: new(map[float64]after.Base), want: "#1map[NaN:{ID:1 More:0} NaN:{ID:1 More:0}]"},
 	{name: "values are own integers", was: &map[string]before.ID{"a": 1}, now: new(map[string]after.ID)},
 	{name: "named map", was: &before.Index{"a": grown(1)}, now: new(after.Index), want: `#1map["a":#1{Extra:0 ID:1 label:"g" Next:nil Count:nil Any:nil}]`},

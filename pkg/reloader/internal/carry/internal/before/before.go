@@ -132,6 +132,9 @@ type Key struct{ A, B int }
 // KeyPart loses B, by which keys become one.
 type KeyPart struct{ A, B int }
 
+// Hashed is a key, and cannot be one any more.
+type Hashed struct{ A int }
+
 // ID is a named integer.
 type ID int32
 
@@ -279,7 +282,7 @@ func Types() map[string]reflect.Type {
 	for _, p := range []any{
 		(*Same)(nil), (*Grown)(nil), (*Shrunk)(nil), (*Reordered)(nil), (*Renamed)(nil), (*Tagged)(nil), (*Wider)(nil),
 		(*Narrower)(nil), (*Odd)(nil), (*Embeds)(nil), (*Base)(nil), (*Derived)(nil), (*Tree)(nil), (*Ring)(nil), (*Key)(nil),
-		(*KeyPart)(nil), (*ID)(nil), (*Level)(nil), (*Names)(nil), (*Index)(nil), (*Shape)(nil), (*Square)(nil), (*Dot)(nil),
+		(*KeyPart)(nil), (*Hashed)(nil), (*ID)(nil), (*Level)(nil), (*Names)(nil), (*Index)(nil), (*Shape)(nil), (*Square)(nil), (*Dot)(nil),
 		(*Word)(nil), (*Failure)(nil), (*Formless)(nil), (*Vanished)(nil), (*Guarded)(nil), (*Locks)(nil), (*Atoms)(nil), (*Handlers)(nil),
 		(*Sized)(nil), (*Twisted)(nil), (*Pipe)(nil), (*Weak)(nil), (*Kept)(nil), (*Blank)(nil),
 	} {
