@@ -65,8 +65,9 @@
 //   - container/list and container/ring are data of whoever points to them.
 //   - Timers, tickers, contexts, connections: they are behind pointers to types of
 //     other packages. A time.Timer that is a variable itself is refused.
-//   - unsafe.Pointer and uintptr keep their bits. weak.Pointer and unique.Handle do
-//     where what they refer to is shared, and are refused where it is not.
+//   - unsafe.Pointer and uintptr keep their bits. weak.Pointer does where
+//     what it refers to is shared, unique.Handle where its type is not the plugin's;
+//     others are refused.
 //   - reflect.Type and reflect.Value keep the old types, with a note.
 //   - Finalizers and cleanups cannot be seen. They stay with the old objects: with
 //     what is shared, and not with copies.

@@ -16,6 +16,7 @@ type rule struct {
 	keep    bool      // and that only where the new generation has none of its own
 	pointer string    // the one that is a *T in disguise, in what is then a struct of one field
 	refers  bool      // it refers to a T in a way that cannot be translated
+	typed   bool      // and never to one of another type
 	entries bool      // it is a sync.Map
 	value   bool      // it is a reflect.Value
 	idle    *idleness // what has to be for a copy to be made
@@ -46,7 +47,8 @@ var rules = map[[2]string]*rule{
 
 	{"sync/atomic", "Pointer"}: {pointer: "v"},
 	{"weak", "Pointer"}:        {inert: true, pinned: true, refers: true},
-	{"unique", "Handle"}:       {inert: true, pinned: true, refers: true},
+	// Handles of two types never compare equal, whatever they stand for.
+	{"unique", "Handle"}: {inert: true, pinned: true, refers: true, typed: true},
 
 	{"reflect", "Value"}: {pinned: true, value: true},
 }
@@ -88,6 +90,9 @@ func (rs *relations) ruled(r *relation, rule *rule) {
 			only(rule.pointer, from, to)
 			return
 		}
+	case rule.typed && r.old != r.new:
+		r.like = false
+		return
 	case rule.refers && r.old != r.new:
 		if from != nil && to != nil {
 			r.also = []*relation{rs.of(from, to)}

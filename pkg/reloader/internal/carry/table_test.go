@@ -234,6 +234,7 @@ var changes = []change{
 	{name: "weak pointer to a twin", was: &before.Weak{S: weak.Make(before.NewSame(1, "", nil))}, now: &after.Weak{}, want: "-"},
 	{name: "weak pointer to what is copied", was: &before.Weak{G: weak.Make(grown(1))}, now: &after.Weak{}, refused: "cannot be translated"},
 	{name: "unique handle", was: ptr(unique.Make("a")), now: new(unique.Handle[string]), want: "-"},
+	{name: "own unique handle of a twin", was: ptr(unique.Make(before.Level(1))), now: new(unique.Handle[after.Level]), refused: "cannot be translated"},
 	{name: "own unique handle", was: ptr(unique.Make(before.Key{A: 1})), now: new(unique.Handle[after.Key]), refused: "cannot be translated"},
 	{name: "reflect's values", was: &before.Kept{V: reflect.ValueOf(before.Base{}), T: reflect.TypeFor[before.Base]()}, now: &after.Kept{}, want: "-", notes: "HG0099 HG0099 "},
 }
