@@ -1,0 +1,66 @@
+package carry
+
+import (
+	"errors"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hotgo/hotgo/pkg/reloader/internal/carry/internal/after"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/carry/internal/before"
+)
+
+func TestTypesThatAreFirstMetInAStoppedWorldAreLearnedOutsideOfIt(t *testing.T) {
+	a := []any{1, before.Base{ID: 1}, []any{map[before.Key]any{{A: 1}: &before.Tree{}}}, []before.Base{{ID: 2}}}
+	var b []any
+	plan := Compare(oldGeneration(state{"v": &a}), newGeneration(state{"v": &b}))
+	for tries := 0; ; tries++ {
+		x, err := plan.Prepare(Options{Still: true})
+		if err == nil {
+			if tries != 3 { // the slice, the map in it, the pointer in that
+				t.Errorf("it took %d tries", tries)
+			}
+			x.Commit()
+			break
+		}
+		var why *Refusal
+		if !errors.As(err, &why) || !why.Unknown || tries > 3 {
+			t.Fatal(err)
+		}
+		plan.Learn()
+	}
+	if b[1] != any(after.Base{ID: 1}) || b[3].([]after.Base)[0].ID != 2 {
+		t.Errorf("got %v", b)
+	}
+	if _, err := plan.Prepare(Options{Still: true}); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+// A goroutine that was stopped in one of these may hold its locks.
+func TestNothingThatLocksIsUsedWhileTheWorldIsStopped(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	before := []string{"carry.go", "plan.go", "relation.go", "types.go", "learn.go"} // run before, or print
+	harmless := []string{"cmp", "math", "math/cmplx", "reflect", "runtime", "slices", "strconv", "strings", "sync", "unsafe"}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") || slices.Contains(before, name) {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range f.Imports {
+			if path, _ := strconv.Unquote(imp.Path.Value); !slices.Contains(harmless, path) {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+	}
+}
