@@ -29,6 +29,8 @@ import (
 // each other, for plugins are compiled in another way (-dynlink). But what the host
 // was built from is known, or can be checked: compiled the host's way it has to
 // give the host's code, and compiled the plugin's way the artifact's.
+// Functions are found by name, so those that files do not export are not compared:
+// with Go 1.27 function literals are among them.
 
 // CompareBodies adds to a report that fits the functions of the user's packages that
 // the artifact has in another form than the host, which keeps it out. It compiles
