@@ -19,7 +19,7 @@ import (
 
 // SignatureSuffix is what the name of a signature file has behind that of the file
 // that it is of.
-const SignatureSuffix = ".minisig"
+const SignatureSuffix = minisign.Suffix
 
 // SignOptions refine a signature. The zero value signs what is there now, for
 // good.

@@ -39,8 +39,6 @@ const (
 	ruleOtherClaim = "HG0105" // it is for something else than the artifact is
 )
 
-const signatureExt = ".minisig"
-
 // trust is what a host checks signatures with.
 type trust struct {
 	keys        []minisign.PublicKey
@@ -96,7 +94,7 @@ func (tr *trust) shownKeys() string {
 // nothing does. What cannot be a signature is for its parser to refuse.
 func signatureBeside(path string) string {
 	// O_NONBLOCK: opening a FIFO would wait for its other end.
-	f, err := os.OpenFile(path+signatureExt, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path+minisign.Suffix, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return ""
 	}

@@ -53,7 +53,7 @@ func (s signer) sign(path string, c minisign.Claims) string {
 
 func (s signer) put(path, text string) {
 	s.t.Helper()
-	if err := os.WriteFile(path+signatureExt, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path+minisign.Suffix, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }

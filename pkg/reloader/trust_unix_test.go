@@ -8,15 +8,17 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/internal/minisign"
 )
 
 // A pipe beside an artifact is no signature, and nobody waits for its other end.
 func TestPipeBesideAnArtifactIsNoSignature(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pricing.so")
-	if err := syscall.Mkfifo(path+signatureExt, 0o600); err != nil {
+	if err := syscall.Mkfifo(path+minisign.Suffix, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(path+signatureExt, os.O_RDWR, 0) // a writer that says nothing
+	f, err := os.OpenFile(path+minisign.Suffix, os.O_RDWR, 0) // a writer that says nothing
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,10 @@ import (
 	"unicode/utf8"
 )
 
+// Suffix is what the name of a signature file has behind that of the file that it
+// signs.
+const Suffix = ".minisig"
+
 const (
 	legacy = "Ed" // signs the file, and is what keys say of themselves
 	hashed = "ED" // signs the file's BLAKE2b-512

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/internal/minisign"
 )
 
 // Clean removes all artifacts of a plugin but the keep most recently used
@@ -58,7 +59,7 @@ func (s *Store) cleanArtifacts(plugin string, keep int) ([]Entry, error) {
 		}
 		// A signature goes with what it is of: the next file of that name may have
 		// other bytes.
-		if err := os.Remove(entry.Path + ".minisig"); err != nil && !missing(err) {
+		if err := os.Remove(entry.Path + minisign.Suffix); err != nil && !missing(err) {
 			errs = append(errs, err)
 		}
 		removed = append(removed, entry)
