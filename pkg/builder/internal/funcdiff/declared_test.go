@@ -161,6 +161,7 @@ func FuzzDeclare(f *testing.F) {
 		"type T[K comparable, V interface{ ~int | M() }] struct {\n\ta, b int `t`\n\tT2\n\t*x.Y\n}\n\nfunc (t *T[K, V]) M(f func(K) [n]V) {}\n\nconst (\n\tm = iota\n\tn\n)",
 		"type A = []A\n\nvar a, b A = nil, nil\n\nfunc init() {}\n",
 		"import . \"q\"\n\nimport z \"r\"\n\n//go:embed x\nvar v, w z.T\n\n//go:linkname F a.b\nfunc F(chan<- <-chan int)",
+		"func F(int) ()\n\nvar f func() ()",
 		"func (T) _() {}\nfunc (x.T) F()\nfunc () G()\nfunc (a, b int) H()",
 	} {
 		f.Add(src)

@@ -163,7 +163,7 @@ func (r *renderer) length(f *file, e ast.Expr) {
 
 func (r *renderer) function(f *file, t *ast.FuncType) {
 	r.fields(f, t.Params, "(", ")")
-	if t.Results != nil {
+	if t.Results.NumFields() > 0 { // F() () is F()
 		r.fields(f, t.Results, "(", ")")
 	}
 }
