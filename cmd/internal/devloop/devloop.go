@@ -152,6 +152,7 @@ type Loop struct {
 	order   []string          // keys of groups, in the order they were first seen
 	polling bool
 	polled  []func() // what waits for the next look for hosts
+	unsure  int      // looks for hosts without which nothing can be decided: what one of them runs is not known
 	poll    *time.Timer
 	pulse   *time.Timer // of the heartbeat
 	waits   string      // what the heartbeat says; "" is nothing

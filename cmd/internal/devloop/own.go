@@ -230,7 +230,11 @@ func (l *Loop) patchRefused(h *host, w *want, r *choose.RefusedError) {
 		return
 	}
 	// Perhaps somebody else has loaded something: then it is a patch of that.
-	l.pollHosts(func() { l.look = true })
+	l.unsure++
+	l.pollHosts(func() {
+		l.unsure--
+		l.look = true
+	})
 }
 
 // notes gives what is to be said of a load that the host does not know.

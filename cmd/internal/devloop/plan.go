@@ -69,7 +69,7 @@ func (pg *planGroup) sources() choose.Sources {
 
 // startPlan looks at the sources when something asked for it.
 func (l *Loop) startPlan() {
-	if !l.look || l.planning {
+	if !l.look || l.planning || l.unsure > 0 {
 		return
 	}
 	req := planRequest{batch: l.batch, edits: l.edits, since: l.since, start: l.fx.Now(), fresh: l.fresh}
@@ -149,7 +149,7 @@ func (l *Loop) planned(req planRequest) {
 	answered := false
 	for i := range req.groups {
 		pg := &req.groups[i]
-		if pg.sourcesChanged() {
+		if pg.sourcesChanged() || l.unsure > 0 {
 			l.lookAgain(req)
 			continue
 		}
