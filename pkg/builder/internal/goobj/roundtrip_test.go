@@ -32,7 +32,7 @@ func goOutput(t testing.TB, gocmd, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(context.Background(), gocmd, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT=", "GOFLAGS=", "GOWORK=off")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -103,7 +103,7 @@ func goOutput(t testing.TB, gocmd, dir string, args ...string) (stdout, stderr s
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), gocmd, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=1")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT=", "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=1")
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
