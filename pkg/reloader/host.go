@@ -30,6 +30,7 @@ type Host struct {
 	server   *server // nil: no socket
 	api      *api
 	metrics  metrics
+	refusals sparing // in the log
 
 	// queue holds a token while a load or rollback is under way. Goroutines
 	// blocked in a send are served in order (go1.26: runtime/chan.go, sendq).
@@ -80,6 +81,9 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		if h.server, err = listen(h); err != nil {
 			return nil, errors.Join(err, h.journal.Close(), h.copies.close())
 		}
+	}
+	if publish := opts.Publish; publish != nil {
+		publish("hotgo", func() any { return variables(h.families()) })
 	}
 	h.record(control.Event{Event: control.KindStarted})
 	if issue := abi.KnownIssue(runtime.Version()); issue != "" {
@@ -195,6 +199,8 @@ func eventAttrs(ev control.Event) []slog.Attr {
 	add("reason", ev.Reason)
 	if ev.Caller != nil {
 		attrs = append(attrs, slog.Int("uid", ev.Caller.UID), slog.Int("peer_pid", ev.Caller.PID))
+		add("who", ev.Caller.Name)
+		add("remote", ev.Caller.Remote)
 	}
 	return attrs
 }

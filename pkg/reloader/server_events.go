@@ -18,7 +18,15 @@ const keepAlive = 15 * time.Second
 // journal at its own pace; one whose client does not take what it is sent
 // within answerTimeout is ended, and one that falls behind gets a note about
 // how many events it missed.
-func (a *api) events(w http.ResponseWriter, r *http.Request) error {
+func (a *api) events(w http.ResponseWriter, r *http.Request, _ *Call) error {
+	if p, _ := r.Context().Value(peerKey{}).(peer); !p.own {
+		select {
+		case a.guestly <- struct{}{}:
+			defer func() { <-a.guestly }()
+		default:
+			return &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d clients of other users follow the events already", guestStreams), Limit: "hotgo"}
+		}
+	}
 	select {
 	case a.streams <- struct{}{}:
 		defer func() { <-a.streams }()

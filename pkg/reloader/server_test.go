@@ -62,8 +62,17 @@ func request(t *testing.T, method, url string, body io.Reader, header ...string)
 	return req
 }
 
-// mounted serves a host's handler below a prefix of a TCP router.
+// everybody lets all who come over a router load.
+func everybody(*http.Request) (Access, string) { return WriteAccess, "" }
+
+// mounted serves a host's handler below a prefix of a TCP router, to everybody.
 func mounted(t *testing.T, o Options) (*Host, *fakeProcess, string) {
+	t.Helper()
+	o.Authorize = everybody
+	return mountedAsIs(t, o)
+}
+
+func mountedAsIs(t *testing.T, o Options) (*Host, *fakeProcess, string) {
 	t.Helper()
 	f := newFakeProcess(t)
 	h := openHost(t, o, f)
@@ -214,7 +223,7 @@ func (p *pipes) dial() net.Conn {
 
 // bubble serves a host on in-memory connections.
 func bubble(t *testing.T) (*Host, *pipes) {
-	h := openHost(t, Options{}, newFakeProcess(t))
+	h := openHost(t, Options{Authorize: everybody}, newFakeProcess(t))
 	l := newPipes()
 	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	go s.Serve(l)
@@ -418,36 +427,4 @@ func TestSocketServesItsUserAndGoesWithTheHost(t *testing.T) {
 	if _, err := c.Status(t.Context()); !errors.As(err, &ue) {
 		t.Errorf("status after Close: %v", err)
 	}
-}
-
-func TestConnectionsAreLimitedAndWaitForAPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		inner := newPipes()
-		l := newLimitListener(inner, 1)
-		go inner.dial()
-		first, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		accepted := make(chan net.Conn, 1)
-		go func() {
-			c, err := l.Accept()
-			if err == nil {
-				accepted <- c
-			}
-		}()
-		go inner.dial()
-		synctest.Wait()
-		if len(accepted) != 0 {
-			t.Error("a second connection was accepted")
-		}
-		first.Close()
-		first.Close() // gives its place back once
-		c := <-accepted
-		go l.Close()
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("accept after Close: %v", err)
-		}
-		c.Close()
-	})
 }
