@@ -67,12 +67,12 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		bases: map[string]*patchBase{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	if h.trust, err = newTrust(opts); err != nil {
-		return nil, err
-	}
 	h.api = newAPI(h)
 	if h.copies, err = openCopies(opts.Dir, opts.MaxArtifactBytes); err != nil {
 		return nil, err
+	}
+	if h.trust, err = newTrust(opts, h.copies.keptIn()); err != nil {
+		return nil, errors.Join(err, h.copies.close())
 	}
 	if h.journal, err = journal.Open(opts.Dir); err != nil {
 		return nil, errors.Join(err, h.copies.close())

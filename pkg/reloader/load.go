@@ -309,7 +309,7 @@ func (t *transaction) activate(g *generation) error {
 	t.event.Generation = g.number
 	takeBack, err := t.accept()
 	if err != nil {
-		return err
+		return t.h.fail(g, err)
 	}
 	change, err := t.h.activate(t.plugin, g, &t.phases, t.told)
 	if err != nil {
