@@ -211,8 +211,10 @@ func (t *transaction) claimed() error {
 	}
 	if m.Foreign && c.Plugin == "" && t.req.plugin != "" {
 		// Nothing that was signed says which plugin it is.
-		return tr.distrust(ruleOtherClaim, "the signature does not say which plugin the file is, and whoever pushes it may not",
-			control.Evidence{What: "plugin", Host: "signature: none", Artifact: "request: " + t.req.plugin})
+		e := tr.distrust(ruleOtherClaim, "the signature does not say which plugin the file is, and whoever pushes it may not",
+			control.Evidence{What: "plugin", Host: "signature: none", Artifact: "request: " + shortText(t.req.plugin)})
+		e.Next = "hotgo key sign --plugin " + m.Plugin + " FILE"
+		return e
 	}
 	if len(lies) > 0 {
 		return tr.distrust(ruleOtherClaim, "the signature is for something else than the artifact says it is", lies...)
