@@ -114,6 +114,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // the dearest, and has it answered.
 func (a *api) serve(w http.ResponseWriter, r *http.Request, c *Call) error {
 	p, socket := r.Context().Value(peerKey{}).(peer)
+	fits, unknown := a.find(r)
+	if unknown == nil {
+		c.Name = fits.name() // for the audit, whatever comes now
+	}
 	if p.refused != "" {
 		return &control.Error{Code: control.CodeForbidden, Message: p.refused, Limit: socketRules}
 	}
@@ -131,11 +135,9 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, c *Call) error {
 	if !socket {
 		a.authorize(r, c)
 	}
-	fits, err := a.find(r)
-	if err != nil {
-		return err
+	if unknown != nil {
+		return unknown
 	}
-	c.Name = fits.name()
 	if err := c.allows(fits.need, !socket, a.h.Socket()); err != nil {
 		return err
 	}
