@@ -3,6 +3,7 @@ package reloader
 import (
 	"errors"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -34,8 +35,10 @@ type gate struct {
 	once   sync.Once
 
 	mu        sync.Mutex
-	owners    int         // connections of the own user and root
-	guests    map[int]int // connections by user id
+	idle      map[net.Conn]struct{} // connections of the own user that wait for their next request
+	waiting   bool                  // for a place
+	owners    int                   // connections of the own user and root
+	guests    map[int]int           // connections by user id
 	allGuests int
 	strangers int
 }
@@ -44,6 +47,7 @@ func newGate(l net.Listener, identify func(net.Conn) peer, turnAway func(peer, s
 	return &gate{
 		Listener: l, identify: identify, turnAway: turnAway,
 		own: make(chan struct{}, ownPlaces), closed: make(chan struct{}), guests: map[int]int{},
+		idle: map[net.Conn]struct{}{},
 	}
 }
 
@@ -51,9 +55,7 @@ func newGate(l net.Listener, identify func(net.Conn) peer, turnAway func(peer, s
 // the own user's places first: who is there is not known before.
 func (g *gate) Accept() (net.Conn, error) {
 	for {
-		select {
-		case g.own <- struct{}{}:
-		case <-g.closed:
+		if !g.wait() {
 			return nil, net.ErrClosed
 		}
 		c, err := g.Listener.Accept()
@@ -77,6 +79,55 @@ func (g *gate) Accept() (net.Conn, error) {
 			g.turnAway(p, p.refused)
 		}
 		return &admitted{Conn: c, peer: p, release: sync.OnceFunc(release)}, nil
+	}
+}
+
+// wait takes one of the own user's places. Where there is none, a connection that
+// is not in use goes, now or as soon as there is one: who keeps more than they need
+// does not keep others out until idleTimeout. false means that the gate is closed.
+func (g *gate) wait() bool {
+	select {
+	case g.own <- struct{}{}:
+		return true
+	default:
+	}
+	g.mu.Lock()
+	g.waiting = true
+	var unused net.Conn
+	for unused = range g.idle {
+		break
+	}
+	g.mu.Unlock()
+	if unused != nil {
+		unused.Close()
+	}
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.waiting = false
+	}()
+	select {
+	case g.own <- struct{}{}:
+		return true
+	case <-g.closed:
+		return false
+	}
+}
+
+// state takes note of which connections are not in use, for http.Server.ConnState.
+func (g *gate) state(c net.Conn, s http.ConnState) {
+	if !c.(*admitted).peer.own {
+		return
+	}
+	g.mu.Lock()
+	delete(g.idle, c)
+	wanted := s == http.StateIdle && g.waiting
+	if s == http.StateIdle {
+		g.idle[c] = struct{}{}
+	}
+	g.mu.Unlock()
+	if wanted {
+		c.Close()
 	}
 }
 

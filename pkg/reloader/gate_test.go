@@ -2,10 +2,13 @@ package reloader
 
 import (
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/peercred"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -87,6 +90,42 @@ func TestOwnConnectionsAreLimitedAndWaitForAPlace(t *testing.T) {
 		d.Close()
 		if _, err := d.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("accept after Close: %v", err)
+		}
+	})
+}
+
+func TestUnusedConnectionsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoors(t)
+		var all []*admitted
+		for range ownPlaces {
+			c := d.come(ownPeer)
+			d.state(c, http.StateActive)
+			all = append(all, c)
+		}
+		gone := func(c *admitted) bool {
+			return errors.Is(c.SetDeadline(time.Time{}), io.ErrClosedPipe)
+		}
+		if d.come(ownPeer) != nil || slices.ContainsFunc(all, gone) {
+			t.Fatal("a connection in use was closed")
+		}
+		d.state(all[7], http.StateIdle) // somebody waits already
+		if !gone(all[7]) {
+			t.Error("an unused connection stays while others wait")
+		}
+		d.state(all[7], http.StateClosed)
+		one := <-d.accepted
+		d.state(one, http.StateActive)
+		synctest.Wait()
+		d.state(all[8], http.StateIdle)
+		synctest.Wait()
+		if !gone(all[8]) || gone(all[9]) {
+			t.Error("it is not the unused connection that makes room")
+		}
+		d.state(all[8], http.StateActive)
+		d.state(all[8], http.StateClosed)
+		if len(d.idle) != 0 {
+			t.Errorf("%d are noted as unused", len(d.idle))
 		}
 	})
 }

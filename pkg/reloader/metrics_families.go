@@ -165,5 +165,5 @@ func (h *Host) connected() []family {
 		own, others = h.server.gate.taken()
 	}
 	f.samples = []sample{{labels: []string{"of", "own"}, value: float64(own)}, {labels: []string{"of", "others"}, value: float64(others)}}
-	return []family{f, one("hotgo_event_streams", "gauge", "Clients that follow the events.", float64(len(h.api.streams)))}
+	return []family{f, one("hotgo_event_streams", "gauge", "Clients that follow the events.", float64(len(h.api.streams.all)))}
 }

@@ -24,6 +24,7 @@ const (
 	maxStreams     = 16
 	maxGuests      = 32               // calls at a time of others than the host's own user
 	guestStreams   = 8                // of maxStreams
+	guestUploads   = 2                // of maxUploads
 	requestTimeout = 10 * time.Second // to read a small body
 	answerTimeout  = 10 * time.Second // for the client to take an answer
 )
@@ -33,10 +34,37 @@ const (
 type api struct {
 	h       *Host
 	routes  []route
-	uploads chan struct{}
-	streams chan struct{}
 	guests  chan struct{} // calls under way of others than the host's own user
-	guestly chan struct{} // streams of those
+	uploads places
+	streams places
+}
+
+// places bounds what is under way of one kind: for all, and for others than the
+// host's own user, who thus cannot take all of it.
+type places struct{ all, guests chan struct{} }
+
+func newPlaces(all, guests int) places {
+	return places{make(chan struct{}, all), make(chan struct{}, guests)}
+}
+
+// enter takes a place for a request; false means that there is none.
+func (p places) enter(r *http.Request) (leave func(), ok bool) {
+	from := []chan struct{}{p.all}
+	if peer, _ := r.Context().Value(peerKey{}).(peer); !peer.own {
+		from = append(from, p.guests)
+	}
+	leave = func() {}
+	for _, c := range from {
+		select {
+		case c <- struct{}{}:
+			before := leave
+			leave = func() { <-c; before() }
+		default:
+			leave()
+			return nil, false
+		}
+	}
+	return leave, true
 }
 
 // route is one call. answer either writes a whole answer or gives an error, and
@@ -55,8 +83,8 @@ func (r route) name() string { return path.Base(r.path) }
 
 func newAPI(h *Host) *api {
 	a := &api{
-		h: h, uploads: make(chan struct{}, maxUploads), streams: make(chan struct{}, maxStreams),
-		guests: make(chan struct{}, maxGuests), guestly: make(chan struct{}, guestStreams),
+		h: h, guests: make(chan struct{}, maxGuests),
+		uploads: newPlaces(maxUploads, guestUploads), streams: newPlaces(maxStreams, guestStreams),
 	}
 	a.routes = []route{
 		{http.MethodGet, "/v1/status", ReadAccess, a.status},

@@ -124,12 +124,11 @@ func (a *api) byUpload(w http.ResponseWriter, r *http.Request, req *loadRequest)
 	}
 	req.signature = string(signature)
 	req.receive = func() (*copied, error) {
-		select {
-		case a.uploads <- struct{}{}:
-			defer func() { <-a.uploads }()
-		default:
-			return nil, &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d uploads are under way already", maxUploads), Limit: "hotgo"}
+		leave, ok := a.uploads.enter(r)
+		if !ok {
+			return nil, &control.Error{Code: control.CodeBusy, Message: "too many uploads are under way already", Limit: "hotgo"}
 		}
+		defer leave()
 		body := &progressReader{r: http.MaxBytesReader(w, r.Body, limit), c: http.NewResponseController(w)}
 		f, err := a.h.copies.receive(r.Context(), body)
 		if err != nil && body.granted {

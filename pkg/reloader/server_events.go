@@ -19,20 +19,11 @@ const keepAlive = 15 * time.Second
 // within answerTimeout is ended, and one that falls behind gets a note about
 // how many events it missed.
 func (a *api) events(w http.ResponseWriter, r *http.Request, _ *Call) error {
-	if p, _ := r.Context().Value(peerKey{}).(peer); !p.own {
-		select {
-		case a.guestly <- struct{}{}:
-			defer func() { <-a.guestly }()
-		default:
-			return &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d clients of other users follow the events already", guestStreams), Limit: "hotgo"}
-		}
+	leave, ok := a.streams.enter(r)
+	if !ok {
+		return &control.Error{Code: control.CodeBusy, Message: "too many clients follow the events already", Limit: "hotgo"}
 	}
-	select {
-	case a.streams <- struct{}{}:
-		defer func() { <-a.streams }()
-	default:
-		return &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d clients follow the events already", maxStreams), Limit: "hotgo"}
-	}
+	defer leave()
 	release(w)
 	s := stream{w: w, c: http.NewResponseController(w)}
 	id := r.Header.Get("Last-Event-ID")

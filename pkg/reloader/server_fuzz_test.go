@@ -84,7 +84,7 @@ func FuzzHandler(f *testing.F) {
 		if got := price.Get()(1); got != 2 && got != 3 && !(got == 1 && strings.HasSuffix(path, "/v1/rollback")) {
 			t.Errorf("the handle gives %d", got)
 		}
-		if up, streams := len(h.api.uploads), len(h.api.streams)+len(h.api.guestly)+len(h.api.guests); up+streams > 0 {
+		if up, streams := len(h.api.uploads.all)+len(h.api.uploads.guests), len(h.api.streams.all)+len(h.api.streams.guests)+len(h.api.guests); up+streams > 0 {
 			t.Errorf("%d uploads and %d streams and calls are still counted", up, streams)
 		}
 		if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "hotgo-*", runPrefix+"*", "*.so")); len(left) > 0 {

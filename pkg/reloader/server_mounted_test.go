@@ -229,7 +229,7 @@ func TestReboundNamesAreRefusedHoweverTheyAreSpelled(t *testing.T) {
 
 func TestCallsOverARouterAreLimitedInNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, l := bubble(t)
+		h, l := bubbleOf(t, nil)
 		follow := func() *http.Response {
 			c := l.dial()
 			t.Cleanup(func() { c.Close() })
@@ -248,8 +248,28 @@ func TestCallsOverARouterAreLimitedInNumber(t *testing.T) {
 		if resp := follow(); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("one stream more: %s", resp.Status)
 		}
-		if len(h.api.streams) != guestStreams {
-			t.Errorf("%d of %d streams are taken", len(h.api.streams), maxStreams)
+		if len(h.api.streams.all) != guestStreams {
+			t.Errorf("%d of %d streams are taken", len(h.api.streams.all), maxStreams)
+		}
+		// Nor do they take all places for uploads.
+		head := "POST /v1/load HTTP/1.1\r\nHost: h\r\nContent-Type: " + octets + "\r\nContent-Length: 10\r\n\r\n"
+		for range guestUploads {
+			c := l.dial()
+			t.Cleanup(func() { c.Close() })
+			fmt.Fprint(c, head)
+		}
+		synctest.Wait()
+		if len(h.api.uploads.all) != guestUploads {
+			t.Errorf("%d uploads are under way", len(h.api.uploads.all))
+		}
+		c := l.dial()
+		defer c.Close()
+		go fmt.Fprint(c, head)
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 503 {
+			t.Errorf("one upload more: %v, %v", resp, err)
+		}
+		if len(h.api.uploads.all) != guestUploads {
+			t.Errorf("%d uploads are counted", len(h.api.uploads.all))
 		}
 		for range cap(h.api.guests) - len(h.api.guests) {
 			h.api.guests <- struct{}{}

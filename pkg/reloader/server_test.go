@@ -3,6 +3,7 @@ package reloader
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -221,11 +222,17 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// bubble serves a host on in-memory connections.
+// bubble serves a host on in-memory connections of its own user.
 func bubble(t *testing.T) (*Host, *pipes) {
+	return bubbleOf(t, func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, peerKey{}, peer{access: WriteAccess, own: true})
+	})
+}
+
+func bubbleOf(t *testing.T, who func(context.Context, net.Conn) context.Context) (*Host, *pipes) {
 	h := openHost(t, Options{Authorize: everybody}, newFakeProcess(t))
 	l := newPipes()
-	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ConnContext: who, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	go s.Serve(l)
 	t.Cleanup(func() {
 		s.Close()
@@ -296,7 +303,7 @@ func TestSubscriberWhoDoesNotReadIsDroppedAndBlocksNobody(t *testing.T) {
 		defer c.Close()
 		fmt.Fprint(c, "GET /v1/events HTTP/1.1\r\nHost: h\r\n\r\n")
 		synctest.Wait()
-		if got := len(h.api.streams); got != 1 {
+		if got := len(h.api.streams.all); got != 1 {
 			t.Fatalf("%d streams", got)
 		}
 		for range 5000 {
@@ -304,7 +311,7 @@ func TestSubscriberWhoDoesNotReadIsDroppedAndBlocksNobody(t *testing.T) {
 		}
 		<-time.After(2 * answerTimeout)
 		synctest.Wait()
-		if got := len(h.api.streams); got != 0 {
+		if got := len(h.api.streams.all); got != 0 {
 			t.Errorf("%d streams after the client did not read for %v", got, 2*answerTimeout)
 		}
 	})
