@@ -117,7 +117,7 @@ func (c *Call) allows(need Access, mounted bool, via string) error {
 		return e
 	}
 	e.Limit = "the host's Options.Authorize"
-	e.Next = "set Options.Authorize in the host"
+	e.Next = "have Options.Authorize in the host allow it"
 	if via != "" {
 		e.Next = strings.Join([]string{"curl --unix-socket", via, "as the host's user, or", e.Next}, " ")
 	}

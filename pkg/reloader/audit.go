@@ -86,7 +86,7 @@ func (a *api) log(c *Call) {
 	if c.Code == control.CodeForbidden {
 		level = slog.LevelWarn
 		var ok bool
-		if skipped, ok = h.refusals.next(time.Now()); !ok {
+		if skipped, ok = h.refusals.of(c.Access).next(time.Now()); !ok {
 			return
 		}
 	}
@@ -118,6 +118,17 @@ func (a *api) log(c *Call) {
 		attrs = append(attrs, slog.Int("not_logged", skipped))
 	}
 	h.opts.Logger.LogAttrs(context.Background(), level, "control call", attrs...)
+}
+
+// refusals are the records of what was refused: those of strangers are counted
+// apart, so that they cannot drown what somebody tried who may do a little.
+type refusals struct{ strangers, others sparing }
+
+func (r *refusals) of(a Access) *sparing {
+	if a == NoAccess {
+		return &r.strangers
+	}
+	return &r.others
 }
 
 // sparing keeps those whom nobody let in from filling the log: it lets a burst

@@ -207,7 +207,7 @@ func (o *Options) peerOf(c net.Conn) peer {
 // turnedAway tells about a connection for which there is no place or no welcome.
 func (h *Host) turnedAway(p peer, why string) {
 	h.metrics.turnedAway(p.refused == "")
-	skipped, ok := h.refusals.next(time.Now())
+	skipped, ok := h.refusals.of(NoAccess).next(time.Now())
 	if !ok {
 		return
 	}

@@ -30,7 +30,7 @@ type Host struct {
 	server   *server // nil: no socket
 	api      *api
 	metrics  metrics
-	refusals sparing // in the log
+	refusals refusals
 
 	// queue holds a token while a load or rollback is under way. Goroutines
 	// blocked in a send are served in order (go1.26: runtime/chan.go, sendq).

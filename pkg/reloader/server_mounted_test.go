@@ -301,6 +301,8 @@ func TestLogTellsWhoChangedWhatAndIsNotFlooded(t *testing.T) {
 	for range 1000 {
 		call("POST", "/v1/rollback", control.TypeJSON, `{"plugin":"pricing"}`)
 	}
+	h.opts.Authorize = nil
+	call("POST", "/v1/rollback", control.TypeJSON, `{"plugin":"pricing"}`)
 	type line struct {
 		Msg, Level, Call, Remote, Access, Plugin, Digest, Verdict, Code string
 		UID                                                             int
@@ -331,6 +333,10 @@ func TestLogTellsWhoChangedWhatAndIsNotFlooded(t *testing.T) {
 	}
 	if l := got[2]; l.Call != "rollback" || l.Code != control.CodeNotFound {
 		t.Errorf("a rollback: %+v", l)
+	}
+	last := got[len(got)-1]
+	if got = got[:len(got)-1]; last.Access != "read" || last.Code != control.CodeForbidden {
+		t.Errorf("a reader who wrote drowned among strangers; the last line is %+v", last)
 	}
 	if refused := got[3:]; refused[0].Level != "WARN" || refused[0].Access != "none" || len(refused) > 4*sparingBurst {
 		t.Errorf("%d lines of 1000 refused calls, the first %+v", len(refused), refused[0])
