@@ -181,7 +181,7 @@ func (l *live) load(ctx context.Context, h devloop.Host, art *builder.Artifact) 
 // it here, where artifacts come and go by themselves and nobody signs or pushes one.
 func signNext(err error, again string) error {
 	e, ok := errors.AsType[*control.Error](err)
-	if !ok || e.Rule != "HG0100" && e.Rule != "HG0101" {
+	if !ok || e.Code != control.CodeSignature || !strings.Contains(e.Next, "--sign-key") {
 		return err
 	}
 	own := *e

@@ -31,9 +31,9 @@ func newVerify(a *app) *cobra.Command {
 		Use:   "verify ARTIFACT",
 		Short: "Say whether a host would take an artifact, and why not",
 		Long: `Say whether an artifact would load, without loading it. stdout, where it would:
-NAME@sha256:DIGEST. Otherwise the exit code is 4, or 8 where a signature is all that
-is wrong, and stderr lists what keeps it out, with causes. The file may be any: what is damaged, no plugin, or built by
-go build alone is judged like others.
+NAME@sha256:DIGEST. Otherwise the exit code is 4, or 8 where signatures are all that
+is wrong, and stderr lists all that keeps it out, with causes. The file may be any:
+what is damaged, no plugin, or built by go build alone is judged like others.
 
 --host says for which host: a binary, a process id, a control socket, or the name
 of a running host. A binary is compared with the file. Of a process also counts

@@ -77,8 +77,8 @@ func (e *SignatureError) Unwrap() error { return e.Err }
 // keys take. Of an artifact the signature names the plugin and the host that it
 // was built for.
 //
-// Errors: *SignatureError where the file does not have o.Digest; those of reading
-// it.
+// Errors: *SignatureError where the file does not have o.Digest or is another
+// plugin; *KeyError where o.Plugin is no name; those of reading it.
 func (k *SigningKey) Sign(path string, o SignOptions) (*Signature, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -106,7 +106,7 @@ func (k *SigningKey) Sign(path string, o SignOptions) (*Signature, error) {
 		return nil, &SignatureError{Path: path, Message: "it is not signed", Limit: "hotgo", Next: "hotgo build", Err: err}
 	case o.Plugin != "":
 		if err := artifact.ValidName(o.Plugin); err != nil {
-			return nil, &SignatureError{Path: path, Message: "it is not signed", Limit: "hotgo", Next: "hotgo key sign --plugin NAME " + path, Err: err}
+			return nil, &KeyError{Message: "nothing is signed", Next: "hotgo key sign --plugin NAME " + path, Err: err}
 		}
 		c.Plugin, c.Host = o.Plugin, minisign.AnyHost
 	}

@@ -94,7 +94,7 @@ func TestSignerSaysWhichPluginAFileIs(t *testing.T) {
 	if got, err := VerifySignature(path, []string{k.Public()}); err != nil || got.Plugin != "pricing" {
 		t.Errorf("verified %+v, %v", got, err)
 	}
-	var e *SignatureError
+	var e *KeyError
 	for _, name := range []string{"../pricing", "a b", "x\tplugin:y"} {
 		if _, err := k.Sign(path, SignOptions{Plugin: name}); !errors.As(err, &e) || e.Next == "" {
 			t.Errorf("%q: %v", name, err)
