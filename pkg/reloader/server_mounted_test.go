@@ -135,7 +135,9 @@ func TestPathLeadsToOneCallAlone(t *testing.T) {
 	}
 }
 
-// raw sends bytes to a server's address and gives all that it answers.
+// raw sends bytes to a server's address and gives all that it answers until it closes
+// the connection. The client's side stays open: a client that has gone is a reason to
+// give a load up.
 func raw(t *testing.T, url, text string) []*http.Response {
 	t.Helper()
 	addr, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
@@ -147,7 +149,6 @@ func raw(t *testing.T, url, text string) []*http.Response {
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.(*net.TCPConn).CloseWrite()
 	var all []*http.Response
 	for r := bufio.NewReader(c); ; {
 		resp, err := http.ReadResponse(r, nil)
@@ -169,7 +170,7 @@ func TestHiddenRequestsAreNotAnswered(t *testing.T) {
 	h, f, url := mounted(t, Options{})
 	price := Bind(h, "pricing", "Price", times(1))
 	b := f.bytes("pricing", "a", 2)
-	hidden := fmt.Sprintf("POST /hotgo/v1/load HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", octets, len(b), b)
+	hidden := fmt.Sprintf("POST /hotgo/v1/load HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", octets, len(b), b)
 	const json = "Host: localhost\r\nContent-Type: application/json\r\n"
 	for name, text := range map[string]string{
 		"length for one, chunks for the other": fmt.Sprintf("POST /hotgo/v1/rollback HTTP/1.1\r\n%sContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", json, len(hidden)+5, hidden),
@@ -211,8 +212,8 @@ func TestHiddenRequestsAreNotAnswered(t *testing.T) {
 func TestReboundNamesAreRefusedHoweverTheyAreSpelled(t *testing.T) {
 	_, _, url := mounted(t, Options{})
 	for request, want := range map[string]int{
-		"GET /hotgo/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n":                            200,
-		"GET /hotgo/v1/status HTTP/1.1\r\nHost: [::1]:80\r\n\r\n":                             200,
+		"GET /hotgo/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":       200,
+		"GET /hotgo/v1/status HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n":        200,
 		"GET /hotgo/v1/status HTTP/1.1\r\nHost: evil.example\r\n\r\n":                         403,
 		"GET http://evil.example/hotgo/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n":         403,
 		"GET /hotgo/v1/status HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n":               403,
