@@ -132,6 +132,7 @@ var owners = []struct {
 		"pkg/reloader/internal/livepatch",              // machine code
 		"pkg/reloader/internal/carry",                  // unexported variables, and memory that two generations share
 		"pkg/internal/store",                           // LockFileEx; golang.org/x/sys is not for what hosts import
+		"pkg/internal/peercred",                        // SO_PEERGROUPS; the same
 		"pkg/internal/typename",                        // its test spells unsafe.Pointer
 		"pkg/builder/internal/symbols/internal/shapes", // the same, as a fixture
 	}},

@@ -55,7 +55,7 @@ problems are shown, with -v also the evidence of what is in order.`,
 		Args: args(cobra.NoArgs),
 		RunE: a.verb(func(ctx context.Context, s *session, _ []string) error { return s.doctor(ctx, fix) }),
 	}
-	config.Register(c.Flags(), config.Build)
+	config.Register(c.Flags(), config.Build, config.Sign)
 	a.completeFlags(c)
 	_ = c.RegisterFlagCompletionFunc("host", a.completeHosts)
 	c.Flags().BoolVar(&fix, "fix", false, "do what is safe to do about it")
@@ -65,6 +65,7 @@ problems are shown, with -v also the evidence of what is in order.`,
 func (s *session) doctor(ctx context.Context, fix bool) error {
 	w := doctor.Machine(s.dir)
 	w.Polls, w.HostNamed, w.ThinOnly, w.DescribeError = s.cfg.Poll, s.cfg.Host != "", s.cfg.Link == "thin", describeError
+	w.SignKey, w.ReadKey, w.Running = s.cfg.SignKey, readKey, running
 	for _, warning := range s.cfg.Warnings {
 		w.UnknownHotgo = append(w.UnknownHotgo, warning.String())
 	}
@@ -119,6 +120,28 @@ func (s *session) doctorHost(ctx context.Context, b *builder.Builder) (builder.H
 	}
 	pkg, err := b.FindHost(ctx)
 	return builder.Host{Package: pkg}, err
+}
+
+// readKey looks at a key without asking for its password.
+func readKey(path string) (doctor.SigningKey, error) {
+	errProtected := errors.New("it has a password")
+	k, err := builder.ReadSigningKey(path, func() ([]byte, error) { return nil, errProtected })
+	switch {
+	case errors.Is(err, errProtected):
+		return doctor.SigningKey{}, nil
+	case err != nil:
+		return doctor.SigningKey{}, err
+	}
+	return doctor.SigningKey{ID: k.ID(), Warning: k.Warning}, nil
+}
+
+// running gives the hosts of this user that answer.
+func running(ctx context.Context) []control.Status {
+	found, err := hosts.Find(ctx, nil)
+	if err != nil {
+		return nil // none runs
+	}
+	return found.Hosts
 }
 
 // describeError gives an error the form of a finding.

@@ -56,6 +56,9 @@ var errRestart = errors.New("a restart is required")
 // errMisfit is no failure either: verify has said that an artifact does not fit.
 var errMisfit = errors.New("the artifact does not fit")
 
+// errUntrusted is errMisfit where its signature is all that is wrong.
+var errUntrusted = errors.New("the artifact is not signed as the host wants it")
+
 // failure is an error in the forms that leave the program: exit code, prose,
 // and the object of -o json.
 type failure struct {
@@ -81,6 +84,8 @@ func (a *app) finish(ctx context.Context, err error) int {
 		return exitPending
 	case errors.Is(err, errRestart), errors.Is(err, errMisfit):
 		return exitIncompatible
+	case errors.Is(err, errUntrusted):
+		return exitSignature
 	case errors.Is(err, errUnfit):
 		return exitOther
 	}
@@ -175,7 +180,7 @@ func explained(err error) (failure, bool) {
 		return failure{exit: exitUsage, Code: "usage", Next: e.Next}, true
 	}
 	if _, ok := errors.AsType[*builder.HostError](err); ok && !errors.Is(err, fs.ErrPermission) {
-		return failure{exit: exitUsage, Code: "usage", Next: "hotgo verify ARTIFACT --host ./server"}, true
+		return failure{exit: exitUsage, Code: "usage", Next: "go build -o server ./cmd/server, and --host ./server: a host is a Go program"}, true
 	}
 	if _, ok := errors.AsType[*deploy.NoHolderError](err); ok {
 		return failure{exit: exitNoHost, Code: "no-host", Next: "hotgo status"}, true

@@ -149,7 +149,7 @@ func (s *session) newPassword(ctx context.Context) ([]byte, error) {
 }
 
 func newKeySign(a *app) *cobra.Command {
-	var expires string
+	var expires, plugin string
 	var sequence uint64
 	c := &cobra.Command{
 		Use:   "sign FILE...",
@@ -160,12 +160,15 @@ of one signature a line.
 
 A host refuses what has a lower sequence than it has taken of a plugin. The
 sequence is the time of signing, unless --sequence counts something else: the runs
-of a pipeline, say. Then let everything that signs for a plugin count the same.`,
+of a pipeline, say. Then let everything that signs for a plugin count the same.
+
+An artifact of hotgo's says which plugin it is. --plugin says it of others, and hosts
+believe that: without it they go by what the file exports.`,
 		Example: `  hotgo key sign --sign-key deploy.key greet-3fa91c0d2b7e.so
   hotgo key sign --sign-key deploy.key --expires 72h greet-3fa91c0d2b7e.so`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: a.verb(func(ctx context.Context, s *session, files []string) error {
-			opt := builder.SignOptions{Sequence: sequence}
+			opt := builder.SignOptions{Sequence: sequence, Plugin: plugin}
 			var err error
 			if opt.Expires, err = expiry(expires, time.Now()); err != nil {
 				return err
@@ -175,6 +178,7 @@ of a pipeline, say. Then let everything that signs for a plugin count the same.`
 	}
 	config.Register(c.Flags(), config.Sign)
 	c.Flags().StringVar(&expires, "expires", "", "`when` hosts stop taking it: after a time such as 72h, or at one such as 2027-01-31T00:00:00Z (default: never)")
+	c.Flags().StringVar(&plugin, "plugin", "", "`name` of the plugin that a file is which hotgo did not build")
 	c.Flags().Uint64Var(&sequence, "sequence", 0, "`number` that orders signatures (default: the time in nanoseconds)")
 	return c
 }
@@ -221,10 +225,7 @@ func (s *session) keySign(ctx context.Context, files []string, opt builder.SignO
 			return err
 		}
 	}
-	if s.json() && errs == nil {
-		return ui.JSON(s.stdio.Out, answer)
-	}
-	return errors.Join(errs...)
+	return s.signatures(answer, errs)
 }
 
 func newKeyVerify(a *app) *cobra.Command {
@@ -271,8 +272,16 @@ func (s *session) keyVerify(files, keys []string) error {
 			return err
 		}
 	}
-	if s.json() && errs == nil {
-		return ui.JSON(s.stdio.Out, answer)
+	return s.signatures(answer, errs)
+}
+
+// signatures writes what is good, also where other files are not, and gives what is
+// not.
+func (s *session) signatures(answer signatures, errs []error) error {
+	if s.json() && (len(answer.Signatures) > 0 || errs == nil) {
+		if err := ui.JSON(s.stdio.Out, answer); err != nil {
+			return err
+		}
 	}
 	return errors.Join(errs...)
 }

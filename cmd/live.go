@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ type live struct {
 	watcher *watch.Watcher
 	builder *builder.Builder
 	sign    *signer
+	again   string   // how the command is started with another setting
 	ignored []string // directories of our own
 
 	freshly sync.Mutex
@@ -49,7 +51,7 @@ func (s *session) live(ctx context.Context, sel selection) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{sign: signer, session: s, primed: map[string]bool{}, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
+	l := &live{sign: signer, again: "hotgo watch", session: s, primed: map[string]bool{}, keys: !s.json() && ui.KeysWanted(s.stdio.In, os.Getenv)}
 	if l.builder, err = s.builder(func(o *builder.Options) { o.Resident = true }); err != nil {
 		return nil, err
 	}
@@ -170,9 +172,21 @@ func (l *live) load(ctx context.Context, h devloop.Host, art *builder.Artifact) 
 	}
 	ev, err := client.LoadFile(ctx, art.Path, control.LoadOptions{Digest: art.Digest, Signature: sig})
 	if err != nil {
-		return control.Event{}, err
+		return control.Event{}, signNext(err, l.again)
 	}
 	return *ev, nil
+}
+
+// signNext has a host's refusal of what no trusted key signed say what to do about
+// it here, where artifacts come and go by themselves and nobody signs or pushes one.
+func signNext(err error, again string) error {
+	e, ok := errors.AsType[*control.Error](err)
+	if !ok || e.Code != control.CodeSignature || !strings.Contains(e.Next, "--sign-key") {
+		return err
+	}
+	own := *e
+	own.Next = "sign-key: FILE in hotgo.yaml, or " + again + " --sign-key FILE"
+	return &own
 }
 
 // seen takes note of the hosts that answer.

@@ -73,6 +73,7 @@ func (s *session) runHost(ctx context.Context, pkg string, args []string) error 
 		return err
 	}
 	defer l.close()
+	l.again = "hotgo run"
 	dir, err := os.MkdirTemp("", "hotgo-run-")
 	if err != nil {
 		return fmt.Errorf("make a directory for the host: %w", err)

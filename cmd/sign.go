@@ -40,7 +40,11 @@ func (k *signer) signature(art *builder.Artifact) (string, error) {
 	if k.key == nil {
 		return builder.ReadSignature(art.Path)
 	}
-	sig, err := k.key.Sign(art.Path, builder.SignOptions{Digest: art.Digest})
+	o := builder.SignOptions{Digest: art.Digest}
+	if art.Manifest.Foreign {
+		o.Plugin = art.Manifest.Plugin // as whoever pushes it says, or hosts bind it
+	}
+	sig, err := k.key.Sign(art.Path, o)
 	if err != nil {
 		return "", err
 	}

@@ -31,9 +31,9 @@ func newVerify(a *app) *cobra.Command {
 		Use:   "verify ARTIFACT",
 		Short: "Say whether a host would take an artifact, and why not",
 		Long: `Say whether an artifact would load, without loading it. stdout, where it would:
-NAME@sha256:DIGEST. Otherwise the exit code is 4, and stderr lists all that keeps
-it out, with causes. The file may be any: what is damaged, no plugin, or built by
-go build alone is judged like others.
+NAME@sha256:DIGEST. Otherwise the exit code is 4, or 8 where signatures are all that
+is wrong, and stderr lists all that keeps it out, with causes. The file may be any:
+what is damaged, no plugin, or built by go build alone is judged like others.
 
 --host says for which host: a binary, a process id, a control socket, or the name
 of a running host. A binary is compared with the file. Of a process also counts
@@ -86,6 +86,10 @@ func (s *session) verify(ctx context.Context, path, host string) error {
 	answer := ui.VerifyAnswer{V: 1, Verdict: ui.VerifyFits}
 	for _, subject := range subjects {
 		v, err := verify.Judge(ctx, path, plugin, subject, fx)
+		if err != nil && len(subjects) > 1 && ctx.Err() == nil {
+			lost = errors.Join(lost, err) // the others still have something to say
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -96,6 +100,9 @@ func (s *session) verify(ctx context.Context, path, host string) error {
 		if !s.json() && !(s.cfg.Quiet && h.Verdict == ui.VerifyFits) {
 			_ = ui.Verify(s.stdio.Err, v.Report.Name(), h, s.cfg.Verbose, s.style(s.stdio.Err))
 		}
+	}
+	if len(answer.Hosts) == 0 {
+		return lost
 	}
 	return s.verifyAnswer(answer, lost)
 }
@@ -117,11 +124,28 @@ func (s *session) verifyAnswer(answer ui.VerifyAnswer, lost error) error {
 	switch {
 	case err != nil:
 		return err
+	case refused && untrusted(answer.Hosts):
+		return errUntrusted
 	case refused:
 		return errMisfit
 	}
 	return lost
 }
+
+// untrusted says whether nothing but its signature keeps an artifact out.
+func untrusted(all []ui.HostVerify) bool {
+	for _, h := range all {
+		for _, m := range h.Mismatches {
+			if m.Weight == builder.Refuses.String() && !slices.Contains(signatureRules, m.Code) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// signatureRules are the codes of the catalogue for signatures (docs/signing.md).
+var signatureRules = []string{"HG0100", "HG0101", "HG0102", "HG0103", "HG0104", "HG0105"}
 
 // subjects gives the hosts that are meant. lost is the error for those that did
 // not answer beside others that did.

@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +27,8 @@ type target struct {
 
 // resolve reads the host's binary, once as long as the file stays the same:
 // reading 65,000 symbols takes tens of milliseconds.
+//
+// Errors: *HostError.
 func (b *Builder) resolve(h Host) (*target, error) {
 	t := &target{host: h, pattern: h.Package}
 	if h.Binary == "" {
@@ -35,7 +36,7 @@ func (b *Builder) resolve(h Host) (*target, error) {
 	}
 	stamp, err := source.StampOf(h.Binary)
 	if err != nil {
-		return nil, fmt.Errorf("read the host: %w", err)
+		return nil, &HostError{Binary: h.Binary, Err: err}
 	}
 	b.mu.Lock()
 	known := b.hosts[h.Binary]
@@ -43,7 +44,7 @@ func (b *Builder) resolve(h Host) (*target, error) {
 	if known == nil || known.stamp != stamp {
 		fp, err := abi.ReadFile(h.Binary)
 		if err != nil {
-			return nil, fmt.Errorf("read the host: %w", err)
+			return nil, &HostError{Binary: h.Binary, Err: err}
 		}
 		known = &hostFile{stamp: stamp, fp: fp}
 		b.mu.Lock()

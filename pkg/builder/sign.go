@@ -32,6 +32,10 @@ type SignOptions struct {
 	Expires time.Time
 	// Digest is what the file must have, "sha256:…"; "" signs whatever is there.
 	Digest string
+	// Plugin is which plugin a file is that hotgo did not build: a host that
+	// trusts the key then takes it for no other. An artifact that hotgo built has
+	// to be that one.
+	Plugin string
 }
 
 // Signature is what somebody signed.
@@ -73,8 +77,8 @@ func (e *SignatureError) Unwrap() error { return e.Err }
 // keys take. Of an artifact the signature names the plugin and the host that it
 // was built for.
 //
-// Errors: *SignatureError where the file does not have o.Digest; those of reading
-// it.
+// Errors: *SignatureError where the file does not have o.Digest or is another
+// plugin; *KeyError where o.Plugin is no name; those of reading it.
 func (k *SigningKey) Sign(path string, o SignOptions) (*Signature, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -91,10 +95,20 @@ func (k *SigningKey) Sign(path string, o SignOptions) (*Signature, error) {
 		Sequence: cmp.Or(o.Sequence, uint64(now.UnixNano())),
 	}
 	switch m, err := artifact.Read(f, fi.Size()); {
+	case err == nil && o.Plugin != "" && o.Plugin != m.Plugin:
+		return nil, &SignatureError{
+			Path: path, Message: "it is not signed: it was built as another plugin",
+			Evidence: []Mismatch{{What: "plugin", Host: o.Plugin, Artifact: m.Plugin}}, Limit: "hotgo", Next: "hotgo key sign " + path,
+		}
 	case err == nil:
 		c.Plugin, c.Host = m.Plugin, cmp.Or(m.HostBuild, minisign.AnyHost)
 	case !errors.Is(err, artifact.ErrNoManifest):
 		return nil, &SignatureError{Path: path, Message: "it is not signed", Limit: "hotgo", Next: "hotgo build", Err: err}
+	case o.Plugin != "":
+		if err := artifact.ValidName(o.Plugin); err != nil {
+			return nil, &KeyError{Message: "nothing is signed", Next: "hotgo key sign --plugin NAME " + path, Err: err}
+		}
+		c.Plugin, c.Host = o.Plugin, minisign.AnyHost
 	}
 	// The digest is of the very bytes that are signed.
 	sum := sha256.New()
@@ -208,6 +222,10 @@ func VerifySignature(path string, keys []string) (*Signature, error) {
 	if !slices.Contains(ids, sig.KeyID.String()) {
 		return refuse("it is signed with another key", nil, key)
 	}
+	if !sig.Hashed {
+		next = "hotgo key sign " + path
+		return refuse("its signature is of minisign's old form, which signs the file instead of its hash; no host takes it", nil, key)
+	}
 	digest, m, err := verifyBytes(path, sig, trusted)
 	switch {
 	case errors.Is(err, minisign.ErrFile):
@@ -224,6 +242,11 @@ func VerifySignature(path string, keys []string) (*Signature, error) {
 	}
 	if m != nil && c.Plugin != "" && c.Plugin != m.Plugin {
 		return refuse("the signature is for another plugin", nil, Mismatch{What: "plugin", Host: c.Plugin, Artifact: m.Plugin})
+	}
+	if m != nil {
+		if build := cmp.Or(m.HostBuild, minisign.AnyHost); c.Host != "" && c.Host != build {
+			return refuse("the signature is for another build of the host", nil, Mismatch{What: "host build", Host: c.Host, Artifact: build})
+		}
 	}
 	out := signatureOf(sig, c, digest)
 	out.Text = text

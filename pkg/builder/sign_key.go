@@ -31,7 +31,7 @@ type SigningKey struct {
 // Password gives a key's password when it is needed. It may ask somebody.
 type Password func() ([]byte, error)
 
-// KeyError says that a key cannot be used.
+// KeyError says that a key cannot be used, or not in that way.
 type KeyError struct {
 	Path    string // "" where it is no file
 	Message string

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/scrypt"
 
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/internal/minisign"
 )
 
@@ -78,6 +79,89 @@ func TestSignedFileIsVerifiedWithItsKeyAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("not signed")
+}
+
+func TestSignerSaysWhichPluginAFileIs(t *testing.T) {
+	k := newKey(t)
+	path := writeText(t, filepath.Join(t.TempDir(), "any.so"), "hello")
+	s, err := k.Sign(path, SignOptions{Plugin: "pricing"})
+	if err != nil || s.Plugin != "pricing" || s.Host != minisign.AnyHost {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if _, err := s.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := VerifySignature(path, []string{k.Public()}); err != nil || got.Plugin != "pricing" {
+		t.Errorf("verified %+v, %v", got, err)
+	}
+	var e *KeyError
+	for _, name := range []string{"../pricing", "a b", "x\tplugin:y"} {
+		if _, err := k.Sign(path, SignOptions{Plugin: name}); !errors.As(err, &e) || e.Next == "" {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// What no host takes is not verified here either.
+func TestWhatNoHostTakesIsNotVerified(t *testing.T) {
+	k := newKey(t)
+	dir := t.TempDir()
+	refused := func(path, want string) {
+		t.Helper()
+		var e *SignatureError
+		if _, err := VerifySignature(path, []string{testMinisignKey, k.Public()}); !errors.As(err, &e) || !strings.Contains(e.Error(), want) || e.Next == "" {
+			t.Errorf("gave %v, want an error with %q", err, want)
+		}
+	}
+	legacy := writeText(t, filepath.Join(dir, "legacy"), "hello\n")
+	writeText(t, legacy+SignatureSuffix, testMinisignLegacy)
+	refused(legacy, "old form")
+
+	// An artifact that fits one build of the host, signed as one for another.
+	elf, err := os.ReadFile(filepath.Join("..", "internal", "abi", "testdata", "thin-go1.26.elf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := writeText(t, filepath.Join(dir, "pricing.so"), string(elf))
+	if err := artifact.Append(path, artifact.Manifest{
+		Plugin: "pricing", Key: strings.Repeat("ab", 32), Package: "example.com/shop/plugins/pricing", PluginPath: "example.com/shop/plugins/pricing",
+		GoVersion: "go1.26.8", GOOS: "linux", GOARCH: "amd64", Link: "thin", HostBuild: "one/build",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{"one/build": "", "": "", "another/build": "another build of the host", minisign.AnyHost: "another build of the host"} {
+		sig, err := k.secret.Sign(strings.NewReader(readText(t, path)), minisign.Claims{Sequence: 1, Plugin: "pricing", Host: host}.Comment())
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeText(t, path+SignatureSuffix, sig.String())
+		if want != "" {
+			refused(path, want)
+		} else if got, err := VerifySignature(path, []string{k.Public()}); err != nil || got.Host != host {
+			t.Errorf("host %q: %+v, %v", host, got, err)
+		}
+	}
+	if _, err := k.Sign(path, SignOptions{Plugin: "shipping"}); err == nil || !strings.Contains(err.Error(), "another plugin") {
+		t.Errorf("signed as another plugin: %v", err)
+	}
+}
+
+// Made by minisign 0.11 with -S -l of a file with "hello\n".
+const (
+	testMinisignKey    = "RWRRKRJORk/ICgel/BW+P+EA9dMmgnTDLFLHcMOwFLXHksW7fKeTUjfy"
+	testMinisignLegacy = "untrusted comment: signature from minisign secret key\n" +
+		"RWRRKRJORk/ICiQKaRxO1bYlfu6lUK1h84sE1izjfi3Qd4pSh7J2Ek4GGdI+13J2/Vasy4FB+kTpkX2hsJkgK5n01POknDa9OA8=\n" +
+		"trusted comment: timestamp:1795888003\tfile:f\n" +
+		"3aitZc1Njm6JXlewKe7GSd4XPJjoPXWxqh0iyhEG5W0G2gW9VVeSE/ZkuKEusie/oOwtpo/w2L1iQ7m1//2vAQ==\n"
+)
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestLaterSignatureHasAHigherSequence(t *testing.T) {

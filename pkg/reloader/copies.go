@@ -74,6 +74,15 @@ func (c *copies) open() error {
 	return nil
 }
 
+// keptIn is Options.Dir without symbolic links in its path; "" where nothing is
+// kept.
+func (c *copies) keptIn() string {
+	if !c.keep {
+		return ""
+	}
+	return filepath.Dir(c.dir)
+}
+
 // close removes the copies that nothing keeps. What is mapped stays mapped.
 func (c *copies) close() error {
 	c.mu.Lock()

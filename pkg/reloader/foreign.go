@@ -42,9 +42,13 @@ func foreign(f io.ReaderAt, size int64, fp *abi.Fingerprint) (artifact.Manifest,
 }
 
 // identify settles which plugin of the host the artifact is, and for a foreign one
-// what a builder would have known.
+// what a builder would have known. Whoever signed a foreign one may have said which
+// it is.
 func (t *transaction) identify() error {
 	m, as := &t.in.manifest, t.req.plugin
+	if m.Foreign && as == "" && t.signed != nil {
+		as = t.signed.claims.Plugin
+	}
 	if !m.Foreign {
 		if as == "" || as == m.Plugin {
 			return nil

@@ -78,9 +78,3 @@ func TestClosureIsTheStandardLibrary(t *testing.T) {
 		}
 	}
 }
-
-func TestLabelsAreEscapedForPrometheus(t *testing.T) {
-	if got, want := label("a\"b\\c\nd\té"), `"a\"b\\c\nd`+"\té\""; got != want {
-		t.Errorf("label = %s, want %s", got, want)
-	}
-}

@@ -30,6 +30,7 @@ type Host struct {
 	server   *server // nil: no socket
 	api      *api
 	metrics  metrics
+	refusals refusals
 
 	// queue holds a token while a load or rollback is under way. Goroutines
 	// blocked in a send are served in order (go1.26: runtime/chan.go, sendq).
@@ -66,12 +67,12 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		bases: map[string]*patchBase{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	if h.trust, err = newTrust(opts); err != nil {
-		return nil, err
-	}
 	h.api = newAPI(h)
 	if h.copies, err = openCopies(opts.Dir, opts.MaxArtifactBytes); err != nil {
 		return nil, err
+	}
+	if h.trust, err = newTrust(opts, h.copies.keptIn()); err != nil {
+		return nil, errors.Join(err, h.copies.close())
 	}
 	if h.journal, err = journal.Open(opts.Dir); err != nil {
 		return nil, errors.Join(err, h.copies.close())
@@ -80,6 +81,9 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		if h.server, err = listen(h); err != nil {
 			return nil, errors.Join(err, h.journal.Close(), h.copies.close())
 		}
+	}
+	if publish := opts.Publish; publish != nil {
+		publish("hotgo", func() any { return variables(h.families()) })
 	}
 	h.record(control.Event{Event: control.KindStarted})
 	if issue := abi.KnownIssue(runtime.Version()); issue != "" {
@@ -195,6 +199,8 @@ func eventAttrs(ev control.Event) []slog.Attr {
 	add("reason", ev.Reason)
 	if ev.Caller != nil {
 		attrs = append(attrs, slog.Int("uid", ev.Caller.UID), slog.Int("peer_pid", ev.Caller.PID))
+		add("who", ev.Caller.Name)
+		add("remote", ev.Caller.Remote)
 	}
 	return attrs
 }

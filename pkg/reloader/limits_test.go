@@ -126,7 +126,7 @@ func TestLoadBeyondTheLimitsIsMadeWithANote(t *testing.T) {
 func TestMetricsHaveTheLimitsAndWhatIsHeldAgainstThem(t *testing.T) {
 	_, h := crowded(t, Options{})
 	var b strings.Builder
-	if err := h.writeMetrics(&b); err != nil {
+	if err := writeFamilies(&b, h.families()); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{

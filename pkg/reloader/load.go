@@ -116,12 +116,10 @@ func (h *Host) load(ctx context.Context, req loadRequest) (control.Event, error)
 			t.event.Code = e.Rule
 		}
 		h.logPanic(err)
-		h.metrics.count(t.event.Plugin, t.event.Verdict)
+		h.metrics.loaded(t.event, req.dryRun)
 		return h.record(t.event), e
 	}
-	if !req.dryRun {
-		h.metrics.count(t.event.Plugin, t.event.Verdict)
-	}
+	h.metrics.loaded(t.event, req.dryRun)
 	return h.record(t.event), nil
 }
 
@@ -311,7 +309,7 @@ func (t *transaction) activate(g *generation) error {
 	t.event.Generation = g.number
 	takeBack, err := t.accept()
 	if err != nil {
-		return err
+		return t.h.fail(g, err)
 	}
 	change, err := t.h.activate(t.plugin, g, &t.phases, t.told)
 	if err != nil {

@@ -1,23 +1,23 @@
 package reloader
 
 import (
-	"cmp"
-	"fmt"
-	"io"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// metrics counts how loads ended, and has how long the last patch took.
+// metrics counts what status cannot tell: what happened, and how long it took.
 type metrics struct {
-	mu    sync.Mutex
-	loads map[loadLabels]int64
-	pause time.Duration // of the last patch
+	mu        sync.Mutex
+	loads     map[loadLabels]int64
+	rollbacks map[loadLabels]int64
+	calls     map[callLabels]int64
+	away      map[string]int64 // connections without a place or a welcome, by reason
+	load      histogram        // whole loads
+	phases    map[string]*histogram
+	pause     histogram // of patches
 }
 
 type loadLabels struct {
@@ -25,86 +25,131 @@ type loadLabels struct {
 	verdict control.Verdict
 }
 
-func (m *metrics) count(plugin string, verdict control.Verdict) {
+// callLabels are bounded: there are six calls, and the codes of control.Error.
+type callLabels struct{ call, code string }
+
+// Why a connection is not served.
+const (
+	awayForbidden = "forbidden"
+	awayBusy      = "busy"
+)
+
+// loaded counts how a load ended, and where its time went if it went live. A dry
+// run is none.
+func (m *metrics) loaded(ev control.Event, dryRun bool) {
+	if dryRun {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.loads == nil {
-		m.loads = map[loadLabels]int64{}
+	m.loads = countPlugin(m.loads, ev)
+	if ev.Verdict != control.Swapped && ev.Verdict != control.Patched {
+		return
 	}
-	// Names come out of files that strangers may send: they get one line each
-	// only up to a bound.
+	m.load.observe(loadBounds, ev.TotalMS/1000)
+	m.observe(ev.PhasesMS)
+}
+
+// rolledBack counts how a rollback ended.
+func (m *metrics) rolledBack(ev control.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rollbacks = countPlugin(m.rollbacks, ev)
+}
+
+// countPlugin counts an event's verdict. Names come out of files that strangers may
+// send, and out of requests: they get one line each only up to a bound.
+func countPlugin(counts map[loadLabels]int64, ev control.Event) map[loadLabels]int64 {
 	const maxLines = 1000
-	labels := loadLabels{plugin, verdict}
-	if _, ok := m.loads[labels]; !ok && len(m.loads) >= maxLines {
+	if counts == nil {
+		counts = map[loadLabels]int64{}
+	}
+	labels := loadLabels{ev.Plugin, ev.Verdict}
+	if _, ok := counts[labels]; !ok && len(counts) >= maxLines {
 		labels.plugin = ""
 	}
-	m.loads[labels]++
+	counts[labels]++
+	return counts
+}
+
+// observe enters the phases that ran. The caller holds m.mu.
+func (m *metrics) observe(p *control.Phases) {
+	if p == nil {
+		return
+	}
+	if m.phases == nil {
+		m.phases = map[string]*histogram{}
+	}
+	for name, ms := range map[string]float64{
+		"verify": p.Verify, "load": p.Load, "health": p.Health, "switch": p.Switch, "state": p.State,
+	} {
+		if ms <= 0 {
+			continue
+		}
+		if m.phases[name] == nil {
+			m.phases[name] = &histogram{}
+		}
+		m.phases[name].observe(loadBounds, ms/1000)
+	}
 }
 
 func (m *metrics) paused(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pause = d
+	m.pause.observe(pauseBounds, d.Seconds())
 }
 
-// writeMetrics writes the Prometheus text format, version 0.0.4.
-func (h *Host) writeMetrics(w io.Writer) error {
-	var b strings.Builder
-	s := h.status(false)
-	family := func(name, kind, help string) {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+// called counts a call of the control API; code is "" for success.
+func (m *metrics) called(call, code string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.calls == nil {
+		m.calls = map[callLabels]int64{}
 	}
-	family("hotgo_loads_total", "counter", "Loads that ended, by verdict.")
-	h.metrics.mu.Lock()
-	loads, pause := maps.Clone(h.metrics.loads), h.metrics.pause
-	h.metrics.mu.Unlock()
-	for _, l := range slices.SortedFunc(maps.Keys(loads), func(a, b loadLabels) int {
-		return cmp.Or(cmp.Compare(a.plugin, b.plugin), cmp.Compare(a.verdict, b.verdict))
-	}) {
-		fmt.Fprintf(&b, "hotgo_loads_total{plugin=%s,verdict=%s} %d\n", label(l.plugin), label(string(l.verdict)), loads[l])
+	if code == "" {
+		code = "ok"
 	}
-	family("hotgo_live_generation", "gauge", "Generation that serves; 0 is the built-in.")
-	for _, p := range s.Plugins {
-		fmt.Fprintf(&b, "hotgo_live_generation{plugin=%s} %d\n", label(p.Name), p.Live)
-	}
-	family("hotgo_generations", "gauge", "Generations that are mapped; Go never unmaps one.")
-	for _, p := range s.Plugins {
-		fmt.Fprintf(&b, "hotgo_generations{plugin=%s} %d\n", label(p.Name), len(p.Generations))
-	}
-	family("hotgo_mapped_bytes", "gauge", "Address space of all generations.")
-	fmt.Fprintf(&b, "hotgo_mapped_bytes %d\n", s.Memory.MappedBytes)
-	family("hotgo_resident_bytes", "gauge", "Memory of all generations.")
-	fmt.Fprintf(&b, "hotgo_resident_bytes %d\n", s.Memory.ResidentBytes)
-	family("hotgo_generations_old", "gauge", "Generations that are not live and have goroutines in their code.")
-	fmt.Fprintf(&b, "hotgo_generations_old %d\n", s.OldGenerations)
-	family("hotgo_old_goroutines", "gauge", "Goroutines in code of generations that are not live.")
-	for _, p := range s.Plugins {
-		n := 0
-		for _, g := range p.Generations {
-			n += g.Goroutines
-		}
-		fmt.Fprintf(&b, "hotgo_old_goroutines{plugin=%s} %d\n", label(p.Name), n)
-	}
-	if s.MaxOldGenerations > 0 {
-		family("hotgo_generations_old_max", "gauge", "The host's limit of old generations in use.")
-		fmt.Fprintf(&b, "hotgo_generations_old_max %d\n", s.MaxOldGenerations)
-	}
-	if s.MemoryBudgetBytes > 0 {
-		family("hotgo_memory_budget_bytes", "gauge", "The host's limit of hotgo_mapped_bytes.")
-		fmt.Fprintf(&b, "hotgo_memory_budget_bytes %d\n", s.MemoryBudgetBytes)
-	}
-	family("hotgo_stuck_goroutines", "gauge", "Initialisers and hooks that never returned.")
-	fmt.Fprintf(&b, "hotgo_stuck_goroutines %d\n", s.Stuck)
-	if pause != 0 {
-		family("hotgo_patch_pause_seconds", "gauge", "How long the process stood still for the last patch.")
-		fmt.Fprintf(&b, "hotgo_patch_pause_seconds %g\n", pause.Seconds())
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	m.calls[callLabels{call, code}]++
 }
 
-// label quotes a label's value: only these three are escaped in that format,
-// so strconv.Quote would be wrong.
-func label(v string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(v) + `"`
+// turnedAway counts a connection that was closed or is only told that it is not
+// welcome.
+func (m *metrics) turnedAway(welcome bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away == nil {
+		m.away = map[string]int64{}
+	}
+	reason := awayForbidden
+	if welcome {
+		reason = awayBusy
+	}
+	m.away[reason]++
+}
+
+// Bounds of histograms, in seconds. Loads take from half a millisecond, thin, to
+// what an initialiser takes; a pause is from ten microseconds on.
+var (
+	loadBounds  = []float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30}
+	pauseBounds = []float64{0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.01, 0.1, 1}
+)
+
+// histogram counts values by upper bound. The zero value is empty.
+type histogram struct {
+	counts []int64 // one for each bound, and one for what is above
+	sum    float64
+}
+
+func (h *histogram) observe(bounds []float64, v float64) {
+	if h.counts == nil {
+		h.counts = make([]int64, len(bounds)+1)
+	}
+	at, _ := slices.BinarySearch(bounds, v)
+	h.counts[at]++
+	h.sum += v
+}
+
+// clone gives a copy that nobody else writes to.
+func (h *histogram) clone() histogram {
+	return histogram{counts: slices.Clone(h.counts), sum: h.sum}
 }

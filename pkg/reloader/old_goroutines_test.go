@@ -258,7 +258,7 @@ func TestTextOfGoroutinesIsAskedForOnlyWhereItTells(t *testing.T) {
 		f.code.run("", running...)
 		asked = 0
 		h.Status()
-		h.writeMetrics(io.Discard)
+		writeFamilies(io.Discard, h.families())
 		if asked != c.asked {
 			t.Errorf("asked %d times, %+v", asked, c)
 		}

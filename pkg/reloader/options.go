@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,16 +26,37 @@ type Options struct {
 	// NoSocket keeps the host from listening at all. Handler still works.
 	NoSocket bool
 
-	// AllowUIDs may use the socket besides this process's own user and root.
-	// They also have to be able to enter the socket's directory.
-	AllowUIDs []int
+	// AllowUIDs and AllowGIDs may use the socket besides this process's own user
+	// and root: users by their id, processes by one of their groups (on linux, also
+	// the supplementary ones). They also have to be able to enter the socket's
+	// directory; the default one is closed to others.
+	AllowUIDs, AllowGIDs []int
+
+	// ReadUIDs and ReadGIDs may use it to read: status, history, events and
+	// metrics. They load nothing and roll nothing back.
+	ReadUIDs, ReadGIDs []int
+
+	// Authorize decides about requests to Handler where it is mounted on a router
+	// of the embedder's, and names who asks, for history and Audit; "" is nobody in
+	// particular. It is called for each request, concurrently, and must not use its
+	// body. nil lets everybody read and nobody write: such requests come without a
+	// user id, and whoever can load runs code in this process. Requests from pages
+	// in browsers are refused before it is asked.
+	Authorize func(*http.Request) (Access, string)
+
+	// Audit gets every call of the control API after it was answered, those that
+	// were refused and those that only read included; nil gets none. It is called
+	// on the call's goroutine, concurrently.
+	Audit func(Call)
 
 	// Dir keeps the journal and the copies of what was loaded. With "" nothing
 	// stays: a copy is unlinked as soon as it is mapped.
 	Dir string
 
-	// Logger gets one record for each event and each refused connection; nil
-	// is silent.
+	// Logger gets one record for each event and each call that may change
+	// something, on level debug for each other call, and some of the refused ones:
+	// a burst of 20, then one a second, which say how many were left out. nil is
+	// silent.
 	Logger *slog.Logger
 
 	// TrustedKeys are the keys of which one must have signed what is loaded, each
@@ -51,6 +73,16 @@ type Options struct {
 	// NoDowngrade refuses what was signed before what was loaded last also to
 	// callers who say that they mean it. Rollback stays possible.
 	NoDowngrade bool
+
+	// Publish gets, once and from New, a name and a function that gives what
+	// GET /metrics tells as a map of numbers. It is the way to expvar, which nothing
+	// here imports, because its import opens /debug/vars on the default router:
+	//
+	//	Publish: func(name string, read func() any) { expvar.Publish(name, expvar.Func(read)) }
+	//
+	// nil publishes nothing. What is published outlives the host and its Close, so a
+	// program with several hosts gives each a name.
+	Publish func(name string, read func() any)
 
 	// OpenTimeout bounds a plugin's initialisers; 0 means 30 s. One that takes
 	// longer is given up: the load fails, and the goroutine that runs it stays
@@ -104,6 +136,9 @@ func (o *Options) complete() error {
 	}
 	if o.MaxOldGenerations < 0 || o.MemoryBudget < 0 {
 		return fmt.Errorf("check options: a negative limit (MaxOldGenerations %d, MemoryBudget %d)", o.MaxOldGenerations, o.MemoryBudget)
+	}
+	if err := o.checkIDs(); err != nil {
+		return err
 	}
 	setDefault(&o.OverLimit, OverLimitWarn)
 	switch o.OverLimit {

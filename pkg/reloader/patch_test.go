@@ -52,7 +52,7 @@ func TestPatchReplacesFunctionsOfTheHost(t *testing.T) {
 		t.Errorf("replaced %+v", p.Replaced)
 	}
 	var b strings.Builder
-	if err := h.writeMetrics(&b); err != nil || !strings.Contains(b.String(), "hotgo_patch_pause_seconds 5e-05") ||
+	if err := writeFamilies(&b, h.families()); err != nil || !strings.Contains(b.String(), "hotgo_patch_pause_seconds_sum 0.00005") ||
 		!strings.Contains(b.String(), `hotgo_loads_total{plugin="shop",verdict="patched"} 1`) {
 		t.Errorf("metrics: %v\n%s", err, b.String())
 	}

@@ -34,8 +34,10 @@ func (h *Host) rollback(ctx context.Context, plugin string, to int, caller *cont
 		e := asControlError(err)
 		ev.Event, ev.Verdict = control.KindFailed, control.Failed
 		ev.Code, ev.Reason, ev.Evidence, ev.Next = e.Code, "rollback: "+e.Error(), e.Evidence, e.Next
+		h.metrics.rolledBack(ev)
 		return h.record(ev), e
 	}
+	h.metrics.rolledBack(ev)
 	return h.record(ev), nil
 }
 

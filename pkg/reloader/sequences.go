@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/hotgo/hotgo/pkg/internal/minisign"
@@ -25,6 +26,9 @@ type accepted struct {
 	Sequence uint64 `json:"sequence"`
 	Digest   string `json:"digest"`
 	Signer   string `json:"signer"`
+	// Meant is the digest of an older one that was taken since, because the caller
+	// meant it. It is no downgrade any more; whatever else is older still is.
+	Meant string `json:"meant,omitempty"`
 
 	plugin string
 	claims minisign.Claims
@@ -33,7 +37,33 @@ type accepted struct {
 // before reports whether next may follow a. What was signed later may, and the
 // same bytes, whatever their signature says: they were taken before.
 func (a accepted) before(next accepted) bool {
-	return a.Digest == "" || next.Sequence > a.Sequence || next.Digest == a.Digest
+	return a.Digest == "" || next.Sequence > a.Sequence || next.Digest == a.Digest || next.Digest == a.Meant
+}
+
+// after gives the entry once next has followed a, which it may or is meant to.
+func (a accepted) after(next accepted) accepted {
+	switch {
+	case a.Digest == "" || next.Sequence > a.Sequence:
+		next.Meant = ""
+		return next
+	case next.Digest == a.Digest:
+		a.Meant = "" // back on top
+	default:
+		a.Meant = next.Digest
+	}
+	return a
+}
+
+// same reports whether two entries say the same.
+func (a accepted) same(b accepted) bool {
+	return a.Sequence == b.Sequence && a.Digest == b.Digest && a.Meant == b.Meant
+}
+
+// downgradeError says that something newer than what is to be taken was taken.
+type downgradeError struct{ last accepted }
+
+func (e *downgradeError) Error() string {
+	return fmt.Sprintf("sequence %d was taken already", e.last.Sequence)
 }
 
 // sequences remembers, for each plugin, the artifact with the highest sequence
@@ -46,12 +76,31 @@ type sequences struct {
 	memory map[string]accepted
 }
 
+// openSequences takes the directory without symbolic links in its path, as the one
+// of which it was checked who can exchange it; "" keeps them in memory.
 func openSequences(dir string) *sequences {
 	s := &sequences{memory: map[string]accepted{}}
 	if dir != "" {
 		s.path = filepath.Join(dir, sequencesFile)
+		s.sweep()
 	}
 	return s
+}
+
+// sweep removes what a process left that was killed while it wrote. Nobody else
+// writes meanwhile; where the lock is not to be had, the next start tries again.
+func (s *sequences) sweep() {
+	unlock, err := lockDir(filepath.Dir(s.path))
+	if err != nil {
+		return
+	}
+	defer unlock()
+	entries, _ := os.ReadDir(filepath.Dir(s.path))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), sequencesFile+"-") && e.Type().IsRegular() {
+			_ = os.Remove(filepath.Join(filepath.Dir(s.path), e.Name()))
+		}
+	}
 }
 
 // sequencesError says that the file is there and cannot be read. Going on without
@@ -73,29 +122,37 @@ func (s *sequences) last(plugin string) (accepted, error) {
 	return all[plugin], err
 }
 
-// raise enters what is taken, if it is newer than what was before. takeBack
-// restores that, unless somebody has entered something else meanwhile; where it
-// cannot, what is older stays out.
-func (s *sequences) raise(plugin string, next accepted) (takeBack func(), err error) {
-	var earlier accepted
-	raised := false
+// raise enters what is taken: if it may follow what is there by now, which another
+// process may have changed since it was looked at, or if it is meant anyway.
+// takeBack restores what was before, unless somebody has entered something else
+// meanwhile; where it cannot, what is older stays out.
+//
+// Errors: *downgradeError; those of reading and writing the file.
+func (s *sequences) raise(plugin string, next accepted, anyway bool) (takeBack func(), err error) {
+	var earlier, entered accepted
+	var newer *downgradeError
 	err = s.change(func(all map[string]accepted) bool {
 		earlier = all[plugin]
-		if raised = earlier.Digest == "" || next.Sequence > earlier.Sequence; raised {
-			all[plugin] = next
+		if !anyway && !earlier.before(next) {
+			newer = &downgradeError{earlier}
+			return false
 		}
-		return raised
+		entered = earlier.after(next)
+		all[plugin] = entered
+		return !entered.same(earlier)
 	})
+	if err == nil && newer != nil {
+		err = newer
+	}
 	if err != nil {
 		return nil, err
 	}
 	return func() {
-		if !raised {
+		if entered.same(earlier) {
 			return
 		}
 		_ = s.change(func(all map[string]accepted) bool {
-			now := all[plugin]
-			if now.Sequence != next.Sequence || now.Digest != next.Digest {
+			if !all[plugin].same(entered) {
 				return false
 			}
 			if all[plugin] = earlier; earlier.Digest == "" {

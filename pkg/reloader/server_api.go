@@ -8,7 +8,9 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,9 @@ const (
 	maxJSONBody    = 64 << 10
 	maxUploads     = 4
 	maxStreams     = 16
+	maxGuests      = 32               // calls at a time of others than the host's own user
+	guestStreams   = 8                // of maxStreams
+	guestUploads   = 2                // of maxUploads
 	requestTimeout = 10 * time.Second // to read a small body
 	answerTimeout  = 10 * time.Second // for the client to take an answer
 )
@@ -29,25 +34,65 @@ const (
 type api struct {
 	h       *Host
 	routes  []route
-	uploads chan struct{}
-	streams chan struct{}
+	guests  chan struct{} // calls under way of others than the host's own user
+	uploads places
+	streams places
 }
 
-// route is one call. answer either writes a whole answer or gives an error.
+// places bounds what is under way of one kind: for all, and for others than the
+// host's own user, who thus cannot take all of it.
+type places struct{ all, guests chan struct{} }
+
+func newPlaces(all, guests int) places {
+	return places{make(chan struct{}, all), make(chan struct{}, guests)}
+}
+
+// enter takes a place for a request; false means that there is none.
+func (p places) enter(r *http.Request) (leave func(), ok bool) {
+	from := []chan struct{}{p.all}
+	if peer, _ := r.Context().Value(peerKey{}).(peer); !peer.own {
+		from = append(from, p.guests)
+	}
+	leave = func() {}
+	for _, c := range from {
+		select {
+		case c <- struct{}{}:
+			before := leave
+			leave = func() { <-c; before() }
+		default:
+			leave()
+			return nil, false
+		}
+	}
+	return leave, true
+}
+
+// route is one call. answer either writes a whole answer or gives an error, and
+// fills in what the call led to.
 type route struct {
 	method, path string
-	answer       func(w http.ResponseWriter, r *http.Request) error
+	need         Access
+	answer       func(w http.ResponseWriter, r *http.Request, c *Call) error
 }
 
+// otherCall is the name of what is no call.
+const otherCall = "other"
+
+// name is the last element of the path.
+func (r route) name() string { return path.Base(r.path) }
+
 func newAPI(h *Host) *api {
-	a := &api{h: h, uploads: make(chan struct{}, maxUploads), streams: make(chan struct{}, maxStreams)}
+	a := &api{
+		h: h, guests: make(chan struct{}, maxGuests),
+		uploads: newPlaces(maxUploads, guestUploads), streams: newPlaces(maxStreams, guestStreams),
+	}
 	a.routes = []route{
-		{http.MethodGet, "/v1/status", a.status},
-		{http.MethodPost, "/v1/load", a.load},
-		{http.MethodPost, "/v1/rollback", a.rollback},
-		{http.MethodGet, "/v1/history", a.history},
-		{http.MethodGet, "/v1/events", a.events},
-		{http.MethodGet, "/metrics", a.metrics},
+		{http.MethodGet, "/v1/status", ReadAccess, a.status},
+		{http.MethodPost, "/v1/load", WriteAccess, a.load},
+		{http.MethodPost, "/v1/rollback", WriteAccess, a.rollback},
+		{http.MethodGet, "/v1/history", ReadAccess, a.history},
+		{http.MethodGet, "/v1/events", ReadAccess, a.events},
+		{http.MethodGet, "/metrics", ReadAccess, a.metrics},
 	}
 	return a
 }
@@ -58,13 +103,19 @@ func newAPI(h *Host) *api {
 //	http.Handle("/hotgo/", h.Handler())
 //	router.Any("/hotgo/*any", gin.WrapH(h.Handler()))
 //
-// Whoever can call it can run code in this process. On the host's own socket
-// the peer's user id is checked; on another router that is the embedder's
-// business: listen on loopback only, or authenticate. Requests that come from
-// a page in a browser are refused in any case.
+// Whoever can load can run code in this process, and on a router nobody knows who
+// calls, as the host's own socket does. So it answers calls that read, and refuses
+// loads and rollbacks, until Options.Authorize says who may make them. Requests
+// that come from a page in a browser are refused in any case.
 func (h *Host) Handler() http.Handler { return h.api }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := a.begin(r)
+	defer a.end(c)
+	fail := func(e *control.Error) {
+		c.Code, c.Reason, c.Status = e.Code, e.Error(), e.HTTPStatus()
+		writeError(w, e)
+	}
 	defer func() {
 		switch v := recover(); v {
 		case nil:
@@ -72,41 +123,98 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(v)
 		default:
 			a.h.opts.Logger.Error("panic in the control handler", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
-			writeError(w, &control.Error{Code: control.CodeInternal, Message: "the control handler failed; see the host's log"})
+			fail(&control.Error{Code: control.CodeInternal, Message: "the control handler failed; see the host's log"})
 		}
 	}()
 	// Not every writer can have deadlines; then the router's own hold.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
-	if err := a.serve(w, r); err != nil {
-		writeError(w, asControlError(err))
+	if len(r.TransferEncoding) > 0 {
+		// A proxy in front may have read the length of such a body from elsewhere.
+		// What follows it on the connection is then somebody's body, and no request.
+		w.Header().Set("Connection", "close")
+	}
+	if err := a.serve(w, r, c); err != nil {
+		fail(asControlError(err))
 	}
 }
 
-func (a *api) serve(w http.ResponseWriter, r *http.Request) error {
-	if p, ok := r.Context().Value(peerKey{}).(peer); ok && p.refused != "" {
-		return &control.Error{Code: control.CodeForbidden, Message: p.refused, Limit: "the host's Options.AllowUIDs"}
+// serve decides whether a call is answered, from the cheapest reason against it to
+// the dearest, and has it answered.
+func (a *api) serve(w http.ResponseWriter, r *http.Request, c *Call) error {
+	p, socket := r.Context().Value(peerKey{}).(peer)
+	fits, unknown := a.find(r)
+	if unknown == nil {
+		c.Name = fits.name() // for the audit, whatever comes now
+	}
+	if p.refused != "" {
+		return &control.Error{Code: control.CodeForbidden, Message: p.refused, Limit: socketRules}
 	}
 	if err := notFromBrowser(r); err != nil {
 		return err
 	}
-	var allowed []string
-	for _, route := range a.routes {
-		if !strings.HasSuffix(r.URL.Path, route.path) {
+	if !p.own {
+		select {
+		case a.guests <- struct{}{}:
+			defer func() { <-a.guests }()
+		default:
+			return &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d calls are under way already", maxGuests), Limit: "hotgo"}
+		}
+	}
+	if !socket {
+		a.authorize(r, c)
+	}
+	if unknown != nil {
+		return unknown
+	}
+	if err := c.allows(fits.need, !socket, a.h.Socket()); err != nil {
+		return err
+	}
+	if r.Method != fits.method {
+		w.Header().Set("Allow", fits.method)
+		return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("%s takes %s, not %.20s", r.URL.Path, fits.method, r.Method), Status: http.StatusMethodNotAllowed}
+	}
+	if err := checkBody(r); err != nil {
+		return err
+	}
+	return fits.answer(w, r, c)
+}
+
+// authorize says what a call over a router of the embedder's may do.
+func (a *api) authorize(r *http.Request, c *Call) {
+	c.Access = ReadAccess
+	if ask := a.h.opts.Authorize; ask != nil {
+		c.Access = NoAccess // also where it panics
+		c.Access, c.Caller.Name = ask(r)
+		c.Caller.Name = shortText(c.Caller.Name)
+	}
+}
+
+// find gives the call that a path ends in. What stands before is the embedder's,
+// so any will do, with two exceptions. It is spelled in one way only, and it holds
+// no call itself: a proxy or a router that lets some paths through, those that
+// begin with /hotgo/v1/status say, is not to be led on to another call by
+// /hotgo/v1/status/v1/load.
+func (a *api) find(r *http.Request) (*route, error) {
+	none := &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("no call %.100q", r.URL.Path)}
+	p := r.URL.Path
+	if path.Clean(p) != p || r.URL.RawPath != "" {
+		return nil, none
+	}
+	var fits *route
+	for i := range a.routes {
+		before, ok := strings.CutSuffix(p, a.routes[i].path)
+		if !ok {
 			continue
 		}
-		if r.Method == route.method {
-			if err := checkBody(r); err != nil {
-				return err
-			}
-			return route.answer(w, r)
+		fits = &a.routes[i]
+		if slices.ContainsFunc(a.routes, func(other route) bool { return strings.Contains(before+"/", other.path+"/") }) {
+			return nil, none
 		}
-		allowed = append(allowed, route.method)
 	}
-	if allowed != nil {
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("%s takes %s, not %.20s", r.URL.Path, allowed[0], r.Method), Status: http.StatusMethodNotAllowed}
+	if fits == nil {
+		return nil, none
 	}
-	return &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("no call %.100q", r.URL.Path)}
+	return fits, nil
 }
 
 // notFromBrowser keeps web pages from driving a host whose handler is mounted
@@ -163,11 +271,6 @@ func mediaType(r *http.Request) string {
 	return t
 }
 
-func caller(r *http.Request) *control.Caller {
-	p, _ := r.Context().Value(peerKey{}).(peer)
-	return p.caller
-}
-
 // decode reads a small JSON body. Unknown fields are mistakes.
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	if mediaType(r) != control.TypeJSON {
@@ -204,6 +307,7 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) e
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	c := http.NewResponseController(w)
 	if c.SetWriteDeadline(time.Now().Add(answerTimeout)) == nil {
 		defer func() { _ = c.SetWriteDeadline(time.Time{}) }()

@@ -13,23 +13,23 @@ import (
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-func (a *api) status(w http.ResponseWriter, _ *http.Request) error {
+func (a *api) status(w http.ResponseWriter, _ *http.Request, _ *Call) error {
 	return writeJSON(w, http.StatusOK, a.h.Status())
 }
 
-func (a *api) history(w http.ResponseWriter, _ *http.Request) error {
+func (a *api) history(w http.ResponseWriter, _ *http.Request, _ *Call) error {
 	return writeJSON(w, http.StatusOK, control.History{V: control.EventVersion, Events: a.h.History()})
 }
 
-func (a *api) metrics(w http.ResponseWriter, _ *http.Request) error {
+func (a *api) metrics(w http.ResponseWriter, _ *http.Request, _ *Call) error {
 	var b strings.Builder
-	if err := a.h.writeMetrics(&b); err != nil {
+	if err := writeFamilies(&b, a.h.families()); err != nil {
 		return err
 	}
 	return write(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
 }
 
-func (a *api) rollback(w http.ResponseWriter, r *http.Request) error {
+func (a *api) rollback(w http.ResponseWriter, r *http.Request, c *Call) error {
 	var req control.RollbackRequest
 	if err := decode(w, r, &req); err != nil {
 		return err
@@ -40,8 +40,10 @@ func (a *api) rollback(w http.ResponseWriter, r *http.Request) error {
 			return &control.Error{Code: control.CodeBadRequest, Message: fmt.Sprintf("there is no generation %d", to)}
 		}
 	}
+	c.Plugin = req.Plugin
 	release(w)
-	ev, err := a.h.rollback(r.Context(), req.Plugin, to, caller(r))
+	ev, err := a.h.rollback(r.Context(), req.Plugin, to, c.by())
+	c.fill(ev)
 	if err != nil {
 		return err
 	}
@@ -49,8 +51,8 @@ func (a *api) rollback(w http.ResponseWriter, r *http.Request) error {
 }
 
 // load takes an artifact as the body, or the path of one.
-func (a *api) load(w http.ResponseWriter, r *http.Request) error {
-	req := loadRequest{caller: caller(r), plugin: r.URL.Query().Get("plugin")}
+func (a *api) load(w http.ResponseWriter, r *http.Request, c *Call) error {
+	req := loadRequest{caller: c.by(), plugin: r.URL.Query().Get("plugin")}
 	var err error
 	if req.dryRun, err = yesOrNo(r, "dry_run"); err != nil {
 		return err
@@ -66,7 +68,9 @@ func (a *api) load(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c.DryRun, c.Plugin, c.Digest = req.dryRun, req.plugin, req.digest
 	ev, err := a.h.load(r.Context(), req)
+	c.fill(ev)
 	if err != nil {
 		return err
 	}
@@ -120,12 +124,11 @@ func (a *api) byUpload(w http.ResponseWriter, r *http.Request, req *loadRequest)
 	}
 	req.signature = string(signature)
 	req.receive = func() (*copied, error) {
-		select {
-		case a.uploads <- struct{}{}:
-			defer func() { <-a.uploads }()
-		default:
-			return nil, &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d uploads are under way already", maxUploads), Limit: "hotgo"}
+		leave, ok := a.uploads.enter(r)
+		if !ok {
+			return nil, &control.Error{Code: control.CodeBusy, Message: "too many uploads are under way already", Limit: "hotgo"}
 		}
+		defer leave()
 		body := &progressReader{r: http.MaxBytesReader(w, r.Body, limit), c: http.NewResponseController(w)}
 		f, err := a.h.copies.receive(r.Context(), body)
 		if err != nil && body.granted {

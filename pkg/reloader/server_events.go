@@ -18,13 +18,12 @@ const keepAlive = 15 * time.Second
 // journal at its own pace; one whose client does not take what it is sent
 // within answerTimeout is ended, and one that falls behind gets a note about
 // how many events it missed.
-func (a *api) events(w http.ResponseWriter, r *http.Request) error {
-	select {
-	case a.streams <- struct{}{}:
-		defer func() { <-a.streams }()
-	default:
-		return &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d clients follow the events already", maxStreams), Limit: "hotgo"}
+func (a *api) events(w http.ResponseWriter, r *http.Request, _ *Call) error {
+	leave, ok := a.streams.enter(r)
+	if !ok {
+		return &control.Error{Code: control.CodeBusy, Message: "too many clients follow the events already", Limit: "hotgo"}
 	}
+	defer leave()
 	release(w)
 	s := stream{w: w, c: http.NewResponseController(w)}
 	id := r.Header.Get("Last-Event-ID")

@@ -48,7 +48,7 @@ func FuzzHandler(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, path, query, ctype, header, value string, body []byte) {
 		fake := newFakeProcess(t)
-		h := openHost(t, Options{MaxArtifactBytes: 1 << 16}, fake)
+		h := openHost(t, Options{MaxArtifactBytes: 1 << 16, Authorize: everybody}, fake)
 		price := Bind(h, "pricing", "Price", times(1))
 		mustLoad(t, h, fake.version("pricing", "one", prices(2)))
 		// What comes now is read as a real host reads it, but for what is one of the
@@ -84,8 +84,8 @@ func FuzzHandler(f *testing.F) {
 		if got := price.Get()(1); got != 2 && got != 3 && !(got == 1 && strings.HasSuffix(path, "/v1/rollback")) {
 			t.Errorf("the handle gives %d", got)
 		}
-		if up, streams := len(h.api.uploads), len(h.api.streams); up+streams > 0 {
-			t.Errorf("%d uploads and %d streams are still counted", up, streams)
+		if up, streams := len(h.api.uploads.all)+len(h.api.uploads.guests), len(h.api.streams.all)+len(h.api.streams.guests)+len(h.api.guests); up+streams > 0 {
+			t.Errorf("%d uploads and %d streams and calls are still counted", up, streams)
 		}
 		if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "hotgo-*", runPrefix+"*", "*.so")); len(left) > 0 {
 			t.Errorf("left behind: %q", left)

@@ -3,6 +3,7 @@ package reloader
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,8 +63,17 @@ func request(t *testing.T, method, url string, body io.Reader, header ...string)
 	return req
 }
 
-// mounted serves a host's handler below a prefix of a TCP router.
+// everybody lets all who come over a router load.
+func everybody(*http.Request) (Access, string) { return WriteAccess, "" }
+
+// mounted serves a host's handler below a prefix of a TCP router, to everybody.
 func mounted(t *testing.T, o Options) (*Host, *fakeProcess, string) {
+	t.Helper()
+	o.Authorize = everybody
+	return mountedAsIs(t, o)
+}
+
+func mountedAsIs(t *testing.T, o Options) (*Host, *fakeProcess, string) {
 	t.Helper()
 	f := newFakeProcess(t)
 	h := openHost(t, o, f)
@@ -212,11 +222,17 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// bubble serves a host on in-memory connections.
+// bubble serves a host on in-memory connections of its own user.
 func bubble(t *testing.T) (*Host, *pipes) {
-	h := openHost(t, Options{}, newFakeProcess(t))
+	return bubbleOf(t, func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, peerKey{}, peer{access: WriteAccess, own: true})
+	})
+}
+
+func bubbleOf(t *testing.T, who func(context.Context, net.Conn) context.Context) (*Host, *pipes) {
+	h := openHost(t, Options{Authorize: everybody}, newFakeProcess(t))
 	l := newPipes()
-	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, ConnContext: who, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	go s.Serve(l)
 	t.Cleanup(func() {
 		s.Close()
@@ -287,7 +303,7 @@ func TestSubscriberWhoDoesNotReadIsDroppedAndBlocksNobody(t *testing.T) {
 		defer c.Close()
 		fmt.Fprint(c, "GET /v1/events HTTP/1.1\r\nHost: h\r\n\r\n")
 		synctest.Wait()
-		if got := len(h.api.streams); got != 1 {
+		if got := len(h.api.streams.all); got != 1 {
 			t.Fatalf("%d streams", got)
 		}
 		for range 5000 {
@@ -295,7 +311,7 @@ func TestSubscriberWhoDoesNotReadIsDroppedAndBlocksNobody(t *testing.T) {
 		}
 		<-time.After(2 * answerTimeout)
 		synctest.Wait()
-		if got := len(h.api.streams); got != 0 {
+		if got := len(h.api.streams.all); got != 0 {
 			t.Errorf("%d streams after the client did not read for %v", got, 2*answerTimeout)
 		}
 	})
@@ -418,36 +434,4 @@ func TestSocketServesItsUserAndGoesWithTheHost(t *testing.T) {
 	if _, err := c.Status(t.Context()); !errors.As(err, &ue) {
 		t.Errorf("status after Close: %v", err)
 	}
-}
-
-func TestConnectionsAreLimitedAndWaitForAPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		inner := newPipes()
-		l := newLimitListener(inner, 1)
-		go inner.dial()
-		first, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		accepted := make(chan net.Conn, 1)
-		go func() {
-			c, err := l.Accept()
-			if err == nil {
-				accepted <- c
-			}
-		}()
-		go inner.dial()
-		synctest.Wait()
-		if len(accepted) != 0 {
-			t.Error("a second connection was accepted")
-		}
-		first.Close()
-		first.Close() // gives its place back once
-		c := <-accepted
-		go l.Close()
-		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("accept after Close: %v", err)
-		}
-		c.Close()
-	})
 }

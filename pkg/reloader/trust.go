@@ -47,12 +47,13 @@ type trust struct {
 	now         func() time.Time
 }
 
-// newTrust gives nil where nothing is to be checked.
-func newTrust(o Options) (*trust, error) {
+// newTrust gives nil where nothing is to be checked. dir is Options.Dir without
+// symbolic links in its path.
+func newTrust(o Options, dir string) (*trust, error) {
 	if o.TrustedKeys == nil {
 		return nil, nil
 	}
-	tr := &trust{sequences: openSequences(o.Dir), noDowngrade: o.NoDowngrade, now: time.Now}
+	tr := &trust{sequences: openSequences(dir), noDowngrade: o.NoDowngrade, now: time.Now}
 	for i, text := range o.TrustedKeys {
 		k, err := minisign.ParsePublicKey(text)
 		if err != nil {
@@ -210,8 +211,10 @@ func (t *transaction) claimed() error {
 	}
 	if m.Foreign && c.Plugin == "" && t.req.plugin != "" {
 		// Nothing that was signed says which plugin it is.
-		return tr.distrust(ruleOtherClaim, "the signature does not say which plugin the file is, and whoever pushes it may not",
-			control.Evidence{What: "plugin", Host: "signature: none", Artifact: "request: " + t.req.plugin})
+		e := tr.distrust(ruleOtherClaim, "the signature does not say which plugin the file is, and whoever pushes it may not",
+			control.Evidence{What: "plugin", Host: "signature: none", Artifact: "request: " + shortText(t.req.plugin)})
+		e.Next = "hotgo key sign --plugin " + m.Plugin + " FILE"
+		return e
 	}
 	if len(lies) > 0 {
 		return tr.distrust(ruleOtherClaim, "the signature is for something else than the artifact says it is", lies...)
@@ -220,17 +223,26 @@ func (t *transaction) claimed() error {
 	if err != nil {
 		return sequenceError(err)
 	}
-	if !last.before(*t.signed) && (!t.req.downgrade || tr.noDowngrade) {
-		e := tr.distrust(ruleDowngrade, fmt.Sprintf("%s was signed before what this host has taken already", m.Plugin),
-			control.Evidence{What: "sequence", Host: "above " + strconv.FormatUint(last.Sequence, 10), Artifact: strconv.FormatUint(c.Sequence, 10)},
-			control.Evidence{What: "digest", Host: last.Digest, Artifact: t.file.digest})
-		e.Next = "sign it anew if it is what you want, or hotgo push --allow-downgrade ARTIFACT"
-		if tr.noDowngrade {
-			e.Limit, e.Next = "the host's Options.NoDowngrade", "hotgo rollback, or sign it anew if it is what you want"
-		}
-		return e
+	if !last.before(*t.signed) && !t.anyway() {
+		return t.downgraded(last)
 	}
 	return nil
+}
+
+// anyway says whether the caller means what is older, and may.
+func (t *transaction) anyway() bool { return t.req.downgrade && !t.h.trust.noDowngrade }
+
+// downgraded is the error for what is older than what was taken last.
+func (t *transaction) downgraded(last accepted) error {
+	tr := t.h.trust
+	e := tr.distrust(ruleDowngrade, fmt.Sprintf("%s was signed before what this host has taken already", t.signed.plugin),
+		control.Evidence{What: "sequence", Host: "above " + strconv.FormatUint(last.Sequence, 10), Artifact: strconv.FormatUint(t.signed.Sequence, 10)},
+		control.Evidence{What: "digest", Host: last.Digest, Artifact: t.file.digest})
+	e.Next = "sign it anew if it is what you want, or hotgo push --allow-downgrade ARTIFACT"
+	if tr.noDowngrade {
+		e.Limit, e.Next = "the host's Options.NoDowngrade", "hotgo rollback, or sign it anew if it is what you want"
+	}
+	return e
 }
 
 // accept remembers what is about to become live, so that nothing older can
@@ -241,8 +253,12 @@ func (t *transaction) accept() (takeBack func(), err error) {
 	if tr == nil || t.req.dryRun {
 		return func() {}, nil
 	}
-	takeBack, err = tr.sequences.raise(t.signed.plugin, *t.signed)
-	if err != nil {
+	takeBack, err = tr.sequences.raise(t.signed.plugin, *t.signed, t.anyway())
+	var newer *downgradeError
+	switch {
+	case errors.As(err, &newer): // another process took it after claimed had looked
+		return nil, t.downgraded(newer.last)
+	case err != nil:
 		return nil, sequenceError(err)
 	}
 	return takeBack, nil

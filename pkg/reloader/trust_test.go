@@ -297,3 +297,42 @@ func TestHostWithoutKeysDoesNotLookAtSignatures(t *testing.T) {
 		t.Errorf("%+v", ev)
 	}
 }
+
+// A file that hotgo did not build does not say which plugin it is. Whoever signs it
+// may, and then nobody else does.
+func TestWhoSignsSaysWhichPluginAFileIs(t *testing.T) {
+	s := newSigner(t)
+	for name, c := range map[string]struct {
+		claims minisign.Claims
+		as     string // what the caller says
+		want   string // plugin, or rule
+	}{
+		"nobody says":           {at(1), "", "pricing"},
+		"the caller says":       {at(1), "tax", ruleOtherClaim},
+		"the signer says":       {minisign.Claims{Sequence: 1, Plugin: "tax", Host: minisign.AnyHost}, "", "tax"},
+		"both say":              {minisign.Claims{Sequence: 1, Plugin: "tax"}, "tax", "tax"},
+		"they contradict":       {minisign.Claims{Sequence: 1, Plugin: "tax"}, "pricing", ruleOtherClaim},
+		"the signer says wrong": {minisign.Claims{Sequence: 1, Plugin: "nobody"}, "", control.CodeRefused},
+		"for another host":      {minisign.Claims{Sequence: 1, Plugin: "tax", Host: "b1"}, "", ruleOtherClaim},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeProcess(t)
+			h := openHost(t, Options{TrustedKeys: s.trust()}, f)
+			Bind(h, "pricing", "Price", times(1))
+			Bind(h, "tax", "Price", times(1))
+			path := s.sign(f.foreignVersion("example.com/plugins/pricing", "a", prices(2)), c.claims)
+			ev, err := h.LoadAs(t.Context(), c.as, path)
+			var e *control.Error
+			switch {
+			case err == nil:
+				if ev.Plugin != c.want {
+					t.Errorf("it is %s, want %s", ev.Plugin, c.want)
+				}
+			case !errors.As(err, &e) || e.Rule != c.want && e.Code != c.want || e.Next == "":
+				t.Errorf("%+v, want %s", err, c.want)
+			case len(f.opened) > 0:
+				t.Error("it was opened")
+			}
+		})
+	}
+}

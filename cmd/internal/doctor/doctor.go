@@ -86,6 +86,7 @@ func Run(ctx context.Context, w World) []Check {
 	checks = append(checks, w.watching(m)...)
 	checks = append(checks, w.sockets()...)
 	checks = append(checks, w.directories()...)
+	checks = append(checks, w.keys(ctx))
 	checks = append(checks, w.host(ctx, t, m)...)
 	return append(checks, w.module(m)...)
 }

@@ -52,6 +52,7 @@ type scene struct {
 	plugins   []builder.Plugin
 	snapshot  *builder.Snapshot
 	effects   []builder.InitEffect
+	hosts     []control.Status
 	did       []string
 }
 
@@ -110,6 +111,8 @@ func healthy() *scene {
 		TryCompiler: func(context.Context, *builder.Toolchain) (builder.Compiler, error) {
 			return builder.Compiler{Version: "gcc: gcc 12.2.0", Linker: "GNU ld 2.40"}, nil
 		},
+		ReadKey:     func(string) (doctor.SigningKey, error) { return doctor.SigningKey{ID: "AC84F464E122951"}, nil },
+		Running:     func(context.Context) []control.Status { return s.hosts },
 		ReadHost:    func(string) (*builder.HostBinary, error) { return s.binary, nil },
 		InitEffects: func(*builder.Plan) []builder.InitEffect { return s.effects },
 		FindHost:    func(context.Context) (builder.Host, error) { return builder.Host{Binary: "/shop/server"}, nil },
@@ -121,6 +124,11 @@ func healthy() *scene {
 		DescribeError: func(err error) (string, string, []control.Diagnostic) { return err.Error(), "hotgo build", nil },
 	}
 	return s
+}
+
+// trusting is a host that takes what these keys sign, beside one that takes all.
+func trusting(ids ...string) []control.Status {
+	return []control.Status{{Name: "free", PID: 1}, {Name: "shop", PID: 812, TrustedKeys: append([]string{}, ids...)}}
 }
 
 func (s *scene) socketMode(perm fs.FileMode, mine bool) {
@@ -191,6 +199,26 @@ var findings = []struct {
 		s.binary.Settings["GOAMD64"] = "v3"
 	}},
 	{"unknown variable", "env.hotgo", func(s *scene) { s.UnknownHotgo = []string{"HOTGO_TAGGS is not a setting"} }},
+	{"key and hosts that trust it", "", func(s *scene) { s.SignKey, s.hosts = "/k/deploy.key", trusting("AC84F464E122951") }},
+	{"key with a password", "", func(s *scene) {
+		s.SignKey, s.hosts = "/k/deploy.key", trusting("AC84F464E122951")
+		s.ReadKey = func(string) (doctor.SigningKey, error) { return doctor.SigningKey{}, nil }
+	}},
+	{"no key for hosts that want one", "sign.key", func(s *scene) { s.hosts = trusting("AC84F464E122951", "1F") }},
+	{"hosts that trust another key", "sign.key", func(s *scene) { s.SignKey, s.hosts = "/k/deploy.key", trusting("1F") }},
+	{"hosts that trust nobody", "sign.key", func(s *scene) { s.SignKey, s.hosts = "/k/deploy.key", trusting() }},
+	{"key that cannot be read", "sign.key", func(s *scene) {
+		s.SignKey, s.hosts = "/k/deploy.key", trusting("1F")
+		s.ReadKey = func(path string) (doctor.SigningKey, error) {
+			return doctor.SigningKey{}, &builder.KeyError{Path: path, Message: "the key cannot be read", Err: fs.ErrNotExist}
+		}
+	}},
+	{"key that others can read", "sign.key", func(s *scene) {
+		s.SignKey = "/k/deploy.key"
+		s.ReadKey = func(string) (doctor.SigningKey, error) {
+			return doctor.SigningKey{ID: "1F", Warning: "others may read the secret key /k/deploy.key (mode 0644)"}, nil
+		}
+	}},
 	{"watches used up", "watch.inotify", func(s *scene) {
 		s.Watches = func() doctor.Watches { return doctor.Watches{Watches: 8191, Instances: 3} }
 	}},

@@ -46,7 +46,11 @@ type World struct {
 	Polls        bool     // watching does not rely on events
 	HostNamed    bool     // somebody said what the host is
 	ThinOnly     bool     // artifacts are to be linked thin or not at all
+	SignKey      string   // file of the key that artifacts are signed with; "" is none
 	NoBuilder    string   // why there is no builder, "" if there is; without one the funcs below may be nil
+
+	ReadKey func(path string) (SigningKey, error)
+	Running func(ctx context.Context) []control.Status // hosts of this user
 
 	FindHost      func(ctx context.Context) (builder.Host, error)
 	Embeds        func(ctx context.Context, pkg string) (bool, error)

@@ -4,7 +4,6 @@ package hosts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -201,7 +200,10 @@ func ForBuild(ctx context.Context, spec string) (builder.Host, error) {
 	case err == nil && fi.IsDir():
 		return builder.Host{Package: spec}, nil
 	case err != nil && filepath.IsAbs(spec):
-		return builder.Host{}, &TargetError{fmt.Errorf("find the host: %w", err)}
+		return builder.Host{}, &TargetError{&control.Error{
+			Code: control.CodeNotFound, Message: "find the host", Err: err,
+			Next: "go build -o " + spec + " PACKAGE, or hotgo status for the hosts that run",
+		}}
 	}
 	return builder.Host{Package: spec}, nil
 }

@@ -321,7 +321,7 @@ func host(name string, pid int) string {
 	return fmt.Sprintf("%s (pid %d)", name, pid)
 }
 
-func caller(c *control.Caller) string { return fmt.Sprintf("uid %d pid %d", c.UID, c.PID) }
+func caller(c *control.Caller) string { return Clean(c.String()) }
 
 // cleanEvent gives a copy of ev whose texts are fit for a terminal.
 func cleanEvent(ev control.Event) control.Event {

@@ -86,7 +86,7 @@ func merge(r *builder.Report, answer error) (next string, err error) {
 		return "", answer
 	}
 	switch ce.Code {
-	case control.CodeIncompatible, control.CodeNotArtifact, control.CodeRefused, control.CodeUnsupported:
+	case control.CodeIncompatible, control.CodeNotArtifact, control.CodeRefused, control.CodeUnsupported, control.CodeSignature:
 	default:
 		return "", answer
 	}

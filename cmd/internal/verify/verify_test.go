@@ -62,6 +62,12 @@ func TestTheHostHasTheLastWord(t *testing.T) {
 			false, "",
 		},
 		{
+			"it trusts other keys", nil,
+			&control.Error{Code: control.CodeSignature, Rule: "HG0101", Evidence: []control.Evidence{{What: "key"}}, Next: "hotgo key sign"},
+			[]string{"key"},
+			false, "hotgo key sign",
+		},
+		{
 			"it refuses without evidence", nil, &control.Error{Code: control.CodeRefused, Message: "opened as generation 1 and failed", Next: "restart"},
 			[]string{"the host's answer"},
 			false, "restart",
@@ -98,7 +104,7 @@ func TestTheHostHasTheLastWord(t *testing.T) {
 // That a host is busy, or is none, says nothing about the artifact.
 func TestWhatIsNoVerdictIsAnError(t *testing.T) {
 	for _, answer := range []error{
-		&control.Error{Code: control.CodeBusy}, &control.Error{Code: control.CodeForbidden}, &control.Error{Code: control.CodeSignature},
+		&control.Error{Code: control.CodeBusy}, &control.Error{Code: control.CodeForbidden},
 		&control.Error{Code: control.CodeInternal}, &control.UnreachableError{Target: "shop"}, context.Canceled,
 	} {
 		r := &builder.Report{}

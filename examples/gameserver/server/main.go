@@ -80,7 +80,13 @@ func run(ctx context.Context, cfg config, stdout io.Writer) error {
 		return fmt.Errorf("check the built-in rules: %w", err)
 	}
 	slog.SetLogLoggerLevel(slog.LevelWarn) // one record for each load would be too much for a demonstration
-	host, err := reloader.New(reloader.Options{Name: "gameserver", Logger: slog.Default()})
+	host, err := reloader.New(reloader.Options{
+		Name: "gameserver", Logger: slog.Default(),
+		// Who comes over the game's port may load, too. Without this line it is for
+		// reading, and loads take the Unix socket. A server that others can reach
+		// asks for a token here.
+		Authorize: func(*http.Request) (reloader.Access, string) { return reloader.WriteAccess, "port" },
+	})
 	if err != nil {
 		return fmt.Errorf("start the reloader: %w", err)
 	}

@@ -36,8 +36,8 @@ func (s *server) routes() http.Handler {
 	// The control protocol on the game's own port, for curl and for whatever
 	// deploys by HTTP. It refuses requests that come from a web page, but it
 	// cannot know who else is calling, as the Unix socket does: everybody with
-	// an account on this machine can. On a machine with others, leave this line
-	// out, or put an authenticating middleware before it.
+	// an account on this machine can. It would not load anything for them without
+	// Options.Authorize in main.go.
 	r.Any("/hotgo/*any", gin.WrapH(s.host.Handler()))
 
 	r.GET("/", func(c *gin.Context) { c.String(http.StatusOK, usage) })

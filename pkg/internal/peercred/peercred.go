@@ -11,11 +11,18 @@ package peercred
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Cred is the process at the other end of a connection, as it was when it
 // connected.
-type Cred struct{ UID, GID, PID int }
+type Cred struct {
+	UID, GID, PID int
+	Groups        []int // beside GID; none where the system does not tell
+}
+
+// In says whether the process belongs to a group.
+func (c Cred) In(gid int) bool { return c.GID == gid || slices.Contains(c.Groups, gid) }
 
 // ErrUnknown means that this system does not tell who the peer is.
 var ErrUnknown = errors.New("peer credentials are not available on this system")

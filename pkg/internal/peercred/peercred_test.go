@@ -213,8 +213,21 @@ func TestPeerNamesThisProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Cred{UID: os.Geteuid(), GID: os.Getegid(), PID: os.Getpid()}); got != want {
+	want := Cred{UID: os.Geteuid(), GID: os.Getegid(), PID: os.Getpid()}
+	if got.UID != want.UID || got.GID != want.GID || got.PID != want.PID {
 		t.Errorf("Peer = %+v, want %+v", got, want)
+	}
+	mine, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gid := range append(mine, os.Getegid()) {
+		if !got.In(gid) {
+			t.Errorf("group %d is missing in %+v", gid, got)
+		}
+	}
+	if none := 1<<31 - 7; got.In(none) {
+		t.Errorf("%+v is in group %d", got, none)
 	}
 }
 

@@ -5,7 +5,10 @@
 // that only pushes artifacts builds with CGO_ENABLED=0.
 package control
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // EventVersion is the value of [Event.V]. A field may be added without
 // raising it; a field that changes its meaning or goes away raises it.
@@ -73,7 +76,7 @@ type Event struct {
 	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
 	Signer        string       `json:"signer,omitempty"` // id of the trusted key that signed the artifact
-	Caller        *Caller      `json:"caller,omitempty"` // who asked, where the socket knows
+	Caller        *Caller      `json:"caller,omitempty"` // who asked, where that is known
 }
 
 // Phases splits an event's time. Every figure is in milliseconds; a phase that
@@ -106,9 +109,27 @@ type Finding struct {
 	Text   string `json:"text"` // one sentence
 }
 
-// Caller is the process behind a connection to the control socket.
+// Caller is who asked a host for something: the process behind a connection to
+// the control socket, or whoever came over a router of the embedder's.
 type Caller struct {
-	UID int `json:"uid"`
+	UID int `json:"uid"` // -1 for who came over a router
 	GID int `json:"gid"`
 	PID int `json:"pid"`
+	// Name is who the embedder says that it is, Remote the address that the request
+	// came from; both over a router alone.
+	Name   string `json:"name,omitempty"`
+	Remote string `json:"remote,omitempty"`
+}
+
+// String gives "uid 1000 pid 812", or what is known of who came over a router.
+func (c Caller) String() string {
+	switch {
+	case c.UID >= 0:
+		return fmt.Sprintf("uid %d pid %d", c.UID, c.PID)
+	case c.Name != "" && c.Remote != "":
+		return c.Name + " at " + c.Remote
+	case c.Name+c.Remote != "":
+		return c.Name + c.Remote
+	}
+	return "somebody"
 }

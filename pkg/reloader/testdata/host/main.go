@@ -92,7 +92,10 @@ func run() error {
 }
 
 func options() (reloader.Options, error) {
-	opts := reloader.Options{Name: "test", Socket: os.Args[1], Dir: os.Getenv("TEST_DIR"), OpenTimeout: time.Second}
+	opts := reloader.Options{
+		Name: "test", Socket: os.Args[1], Dir: os.Getenv("TEST_DIR"), OpenTimeout: time.Second,
+		Authorize: func(*http.Request) (reloader.Access, string) { return reloader.WriteAccess, "" },
+	}
 	var err error
 	if v := os.Getenv("TEST_OPEN_TIMEOUT"); v != "" {
 		if opts.OpenTimeout, err = time.ParseDuration(v); err != nil {
