@@ -71,6 +71,12 @@ func (h *Host) writeMetrics(w io.Writer) error {
 	for _, p := range s.Plugins {
 		fmt.Fprintf(&b, "hotgo_generations{plugin=%s} %d\n", label(p.Name), len(p.Generations))
 	}
+	if r := s.Restore; r != nil && r.Off == "" {
+		family("hotgo_not_restored", "gauge", "Artifacts that were live in an earlier process and are not in this one.")
+		fmt.Fprintf(&b, "hotgo_not_restored %d\n", len(r.NotRestored))
+		family("hotgo_quarantined", "gauge", "Artifacts that are refused because a process seems to have died of them.")
+		fmt.Fprintf(&b, "hotgo_quarantined %d\n", len(r.Quarantined))
+	}
 	family("hotgo_mapped_bytes", "gauge", "Address space of all generations.")
 	fmt.Fprintf(&b, "hotgo_mapped_bytes %d\n", s.Memory.MappedBytes)
 	family("hotgo_resident_bytes", "gauge", "Memory of all generations.")

@@ -117,7 +117,7 @@ func (a *Artifacts) write(to string, r io.Reader) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = io.Copy(writer{a.disk, f}, r)
+	n, err = io.CopyBuffer(writer{a.disk, f}, struct{ io.Reader }{r}, make([]byte, copyBuffer))
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = a.disk.Rename(temp, to)
 	}
@@ -126,6 +126,9 @@ func (a *Artifacts) write(to string, r io.Reader) (n int64, err error) {
 	}
 	return n, nil
 }
+
+// copyBuffer is larger than io.Copy's: artifacts have megabytes in full.
+const copyBuffer = 1 << 20
 
 type writer struct {
 	disk Disk

@@ -9,7 +9,8 @@ import (
 // Begin hands the state on to a new process, and gives what is quarantined now
 // because the one before died of it, as far as can be told:
 //
-//   - it was opening something or making it live: that;
+//   - it was opening something or restoring it: that. A rollback is different, for
+//     it is made because something is wrong with what served;
 //   - it ran something that had never been proven, or had done so a moment ago: all
 //     such;
 //   - it ran only what had been proven in earlier processes: all of that which had
@@ -53,28 +54,30 @@ func (s *State) Begin(run Run, now time.Time) []Quarantined {
 
 // suspects gives what may have ended a process.
 func suspects(s *State, prev *Run) []Trial {
-	if prev.Trying != nil {
-		return []Trial{*prev.Trying}
-	}
-	fresh := slices.Clone(prev.Left)
-	var proven []Trial
+	all := slices.Clone(prev.Left)
 	for _, b := range s.Builds {
 		for _, p := range b.Plugins {
 			for _, e := range p.Live {
-				t := Trial{Plugin: p.Name, Build: b.ID, Entry: e, How: howLive}
-				switch {
-				case e.Watched && !e.Proven:
-					fresh = append(fresh, t)
-				case e.Watched:
-					proven = append(proven, t)
+				if e.Watched {
+					all = append(all, Trial{Plugin: p.Name, Build: b.ID, Entry: e, How: howLive})
 				}
 			}
 		}
 	}
-	if len(fresh) > 0 {
-		return fresh
+	if t := prev.Trying; t != nil {
+		all = slices.DeleteFunc(all, func(a Trial) bool { return a.Plugin == t.Plugin && a.Entry.Digest == t.Entry.Digest })
+		if all = append(all, *t); t.How != HowRolledBack {
+			return all[len(all)-1:]
+		}
 	}
-	return proven
+	fresh := slices.DeleteFunc(slices.Clone(all), func(t Trial) bool { return t.Entry.Proven })
+	switch {
+	case len(fresh) > 0:
+		return fresh
+	case prev.Trying != nil:
+		return all[len(all)-1:]
+	}
+	return all
 }
 
 func reason(prev *Run, t Trial, rebooted bool) string {

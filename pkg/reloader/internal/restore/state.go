@@ -144,9 +144,17 @@ const (
 
 // Try notes that something is about to be opened or made live.
 func (s *State) Try(t Trial) {
-	if s.Run != nil {
-		s.Run.Trying = &t
+	if s.Run == nil {
+		return
 	}
+	if p := s.plugin(t.Build, t.Plugin); p != nil {
+		known := find(p.Live, t.Entry)
+		if known == nil {
+			known = find(p.Before, t.Entry)
+		}
+		t.Entry.Proven = known != nil && known.Proven
+	}
+	s.Run.Trying = &t
 }
 
 // GiveUp ends a trial that failed: what served until now still does.
@@ -162,7 +170,11 @@ func (s *State) GiveUp() {
 func (s *State) Settle(build, plugin string, live []Entry, back bool) {
 	s.GiveUp()
 	b := s.use(build)
-	p := b.plugin(plugin)
+	p := b.find(plugin)
+	if p == nil {
+		b.Plugins = append(b.Plugins, Plugin{Name: plugin})
+		p = &b.Plugins[len(b.Plugins)-1]
+	}
 	live = slices.Clone(live)
 	for i, e := range live {
 		known := find(p.Live, e)
@@ -214,14 +226,18 @@ func (s *State) Prove(build, plugin, digest string) {
 func (s *State) End() { s.Run = nil }
 
 func (s *State) live(build, plugin, digest string) *Entry {
+	p := s.plugin(build, plugin)
+	if p == nil {
+		return nil
+	}
+	return find(p.Live, Entry{Digest: digest})
+}
+
+// plugin gives a plugin of a build; nil where nothing is known of it.
+func (s *State) plugin(build, name string) *Plugin {
 	for i := range s.Builds {
-		if s.Builds[i].ID != build {
-			continue
-		}
-		for j := range s.Builds[i].Plugins {
-			if p := &s.Builds[i].Plugins[j]; p.Name == plugin {
-				return find(p.Live, Entry{Digest: digest})
-			}
+		if s.Builds[i].ID == build {
+			return s.Builds[i].find(name)
 		}
 	}
 	return nil
@@ -240,14 +256,13 @@ func (s *State) use(id string) *Build {
 	return &s.Builds[0]
 }
 
-func (b *Build) plugin(name string) *Plugin {
+func (b *Build) find(name string) *Plugin {
 	for i := range b.Plugins {
 		if b.Plugins[i].Name == name {
 			return &b.Plugins[i]
 		}
 	}
-	b.Plugins = append(b.Plugins, Plugin{Name: name})
-	return &b.Plugins[len(b.Plugins)-1]
+	return nil
 }
 
 func find(all []Entry, e Entry) *Entry {

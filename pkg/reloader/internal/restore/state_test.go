@@ -215,6 +215,34 @@ func TestRollbackIsNotFallenBackFrom(t *testing.T) {
 	h.wants(t) // not a2, which was given up
 }
 
+func TestDeathInARollbackBlamesWhatWasNeverProven(t *testing.T) {
+	rollBack := func(h *history) {
+		h.Try(Trial{Plugin: "a", Build: build, Entry: h.entries([]string{"a1"})[0], How: HowRolledBack})
+	}
+	h := newHistory()
+	h.load("a", "a1")
+	h.prove("a", "a1")
+	h.load("a", "a2")
+	rollBack(h)
+	same(t, h.boot("one"), "a2")
+	h.wants(t, "a1")
+
+	h = newHistory()
+	h.load("a", "a1")
+	h.load("a", "a2")
+	rollBack(h)
+	same(t, h.boot("one"), "a1", "a2")
+
+	h = newHistory()
+	h.load("a", "a1")
+	h.prove("a", "a1")
+	h.load("a", "a2")
+	h.prove("a", "a2")
+	rollBack(h)
+	same(t, h.boot("one"), "a1")
+	h.wants(t, "a2")
+}
+
 func TestBuiltInStaysTheBuiltIn(t *testing.T) {
 	h := newHistory()
 	h.load("a", "a1")
