@@ -26,7 +26,7 @@ type Host struct {
 	platform *platform
 	copies   *copies
 	journal  *journal.Journal
-	keeper   *keeper // nil: there is no Dir
+	keeper   *keeper // nil: nothing is kept for a restart
 	trust    *trust  // nil: signatures are not asked for
 	server   *server // nil: no socket
 	api      *api

@@ -35,7 +35,7 @@ const stateDir = "state-"
 const codeNotKept = "not-kept"
 
 // keeper writes down what serves. Its methods may be called on nil: that is a host
-// without Dir. All but the status and timers are called by who holds the queue.
+// without Dir, or with Options.Restore off. All but the status and timers are called by who holds the queue.
 type keeper struct {
 	h     *Host
 	off   string // why nothing is kept, "" if it is
@@ -61,14 +61,10 @@ func (k *keeper) on() bool { return k != nil && k.off == "" }
 // openKeeper opens the state and settles what the process before left open. Where
 // that cannot be, the host starts without, unless Options.Restore is strict.
 func openKeeper(h *Host) (*keeper, error) {
-	if h.opts.Dir == "" {
+	if h.opts.Dir == "" || h.opts.Restore == RestoreOff {
 		return nil, nil
 	}
 	k := &keeper{h: h, restored: make(chan struct{}), watches: map[*generation]*time.Timer{}}
-	if h.opts.Restore == RestoreOff {
-		k.off = "Options.Restore is off"
-		return k, nil
-	}
 	err := k.open(filepath.Join(h.opts.Dir, stateDir+h.opts.Name))
 	if err == nil {
 		return k, nil
@@ -153,9 +149,7 @@ func (k *keeper) begin() {
 		return
 	}
 	if k.off != "" {
-		if k.h.opts.Restore != RestoreOff {
-			k.h.record(control.Event{Event: control.KindNote, Code: control.CodeRefused, Reason: k.off})
-		}
+		k.h.record(control.Event{Event: control.KindNote, Code: control.CodeRefused, Reason: k.off})
 		return
 	}
 	for _, text := range k.told {

@@ -25,7 +25,7 @@ func (t *transaction) quarantined() error {
 		return nil
 	case !t.req.release:
 		return &control.Error{
-			Code: control.CodeRefused, Rule: ruleQuarantined, Message: t.event.Plugin + " is quarantined: " + q.Reason,
+			Code: control.CodeRefused, Rule: control.RuleQuarantined, Message: t.event.Plugin + " is quarantined: " + q.Reason,
 			Evidence: []control.Evidence{{What: "digest", Host: "quarantined " + q.Since.UTC().Format(time.RFC3339), Artifact: digest}},
 			Limit:    "hotgo: what a process may have died of is not loaded by itself", Next: k.nextRelease(digest),
 		}
@@ -41,9 +41,6 @@ func (t *transaction) quarantined() error {
 	})
 	return nil
 }
-
-// ruleQuarantined is the code for an artifact that is quarantined.
-const ruleQuarantined = "HG0110"
 
 func notKept(err error) control.Finding {
 	return control.Finding{Code: codeNotKept, Text: "a restart will not know of it: " + shortText(err.Error())}

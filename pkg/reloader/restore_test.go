@@ -120,7 +120,7 @@ func TestProcessThatDiesOfALoadDoesNotGetItAgain(t *testing.T) {
 		t.Error(err)
 	}
 	e := mustFail(t, h, bad, control.CodeRefused)
-	if e.Rule != ruleQuarantined || !strings.Contains(e.Next, q[0].Path) {
+	if e.Rule != control.RuleQuarantined || !strings.Contains(e.Next, q[0].Path) {
 		t.Errorf("%+v", e)
 	}
 	if _, err := h.load(context.Background(), loadRequest{dryRun: true, receive: func() (*copied, error) { return h.receiveFile(context.Background(), bad) }}); err == nil {
@@ -395,7 +395,7 @@ func TestRestoreLaterWaitsForTheCallAndLeavesNewerAlone(t *testing.T) {
 	}
 	h.Close()
 	b.opts.Restore = RestoreOff
-	if h = b.start(); price(h) != 1 || h.Status().Restore.Off == "" {
+	if h = b.start(); price(h) != 1 || h.Status().Restore != nil {
 		t.Errorf("off: %d", price(h))
 	}
 	b.opts.Restore = "sometimes"

@@ -42,3 +42,7 @@ type Quarantined struct {
 
 // CodeOtherBuild as [NotRestored.Code]: it was live in another build of the host.
 const CodeOtherBuild = "other-build"
+
+// RuleQuarantined is the [Error.Rule] of a load that is refused because the artifact
+// is quarantined.
+const RuleQuarantined = "HG0110"

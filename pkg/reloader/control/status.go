@@ -34,7 +34,7 @@ type Status struct {
 	// advise a restart then.
 	RestartAdvised string `json:"restart_advised,omitempty"`
 	// Restore tells what is kept for the next start, and what became of what was
-	// kept for this one; absent where the host has no directory.
+	// kept for this one; absent where the host has no directory, or is not to restore.
 	Restore *Restore `json:"restore,omitempty"`
 }
 
