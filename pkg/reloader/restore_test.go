@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/restore"
 )
 
 func TestRestartHasWhatWasLive(t *testing.T) {
@@ -493,6 +495,31 @@ func TestFullDiskRefusesNoLoadAndSaysSo(t *testing.T) {
 	full.Store(true)
 	if h = b.start(); price(h) != 1 || !strings.Contains(h.Status().Restore.Off, "no space left") {
 		t.Errorf("full at the start: %d, %+v", price(h), h.Status().Restore)
+	}
+}
+
+func TestReadOnlyDirectoryStopsNobody(t *testing.T) {
+	b := newBoots(t)
+	h := b.start()
+	mustLoad(t, h, b.version("pricing", "a", prices(2)))
+	h.Close()
+	before := restore.System
+	t.Cleanup(func() { restore.System = before })
+	restore.System.Create = func(path string) (*os.File, error) {
+		return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EROFS}
+	}
+	h = b.start()
+	if off := h.Status().Restore.Off; price(h) != 1 || !strings.Contains(off, "read-only file system") {
+		t.Errorf("price %d, %q", price(h), off)
+	}
+	mustLoad(t, h, b.version("pricing", "b", prices(3)))
+	if price(h) != 3 {
+		t.Errorf("a load gives %d", price(h))
+	}
+	h.Close()
+	restore.System = before
+	if h = b.start(); price(h) != 2 {
+		t.Errorf("once it can be written: %d", price(h))
 	}
 }
 
