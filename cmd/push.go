@@ -23,8 +23,8 @@ import (
 // pushFlags are the flags that only push has.
 type pushFlags struct {
 	wait, detach, detailed, downgrade, release bool
-	dryRun                            string // "", "client" or "server"
-	plugin                            string // what a file is that hotgo did not build
+	dryRun                                     string // "", "client" or "server"
+	plugin                                     string // what a file is that hotgo did not build
 }
 
 func newPush(a *app) *cobra.Command {
