@@ -440,12 +440,12 @@ func TestGenerationIsProvenAfterItsWindowWhateverTheClockSays(t *testing.T) {
 		b.opts.ConfirmAfter = time.Minute
 		h := b.start()
 		mustLoad(t, h, b.version("pricing", "a", prices(2)))
-		time.Sleep(time.Minute - 1)
+		time.Sleep(time.Minute - time.Second)
 		synctest.Wait()
 		if h.Status().Plugins[0].Generations[0].Proven {
 			t.Error("proven too early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if !h.Status().Plugins[0].Generations[0].Proven {
 			t.Error("not proven")
