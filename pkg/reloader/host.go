@@ -84,14 +84,14 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	}
 	if !opts.NoSocket {
 		if h.server, err = listen(h); err != nil {
-			return nil, errors.Join(err, h.keeper.abandon(), h.journal.Close(), h.copies.close())
+			return nil, errors.Join(err, h.keeper.close(), h.journal.Close(), h.copies.close())
 		}
 	}
 	h.record(control.Event{Event: control.KindStarted})
 	if issue := abi.KnownIssue(runtime.Version()); issue != "" {
 		h.record(control.Event{Event: control.KindNote, Reason: issue})
 	}
-	h.keeper.begin()
+	h.keeper.tell()
 	if opts.Restore != RestoreLater {
 		h.restoreAtStart()
 	}

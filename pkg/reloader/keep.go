@@ -35,7 +35,8 @@ const stateDir = "state-"
 const codeNotKept = "not-kept"
 
 // keeper writes down what serves. Its methods may be called on nil: that is a host
-// without Dir, or with Options.Restore off. All but the status and timers are called by who holds the queue.
+// without Dir, with Options.Restore off, or on a system that loads nothing. All but the
+// status and timers are called by who holds the queue.
 type keeper struct {
 	h     *Host
 	off   string // why nothing is kept, "" if it is
@@ -61,7 +62,7 @@ func (k *keeper) on() bool { return k != nil && k.off == "" }
 // openKeeper opens the state and settles what the process before left open. Where
 // that cannot be, the host starts without, unless Options.Restore is strict.
 func openKeeper(h *Host) (*keeper, error) {
-	if h.opts.Dir == "" || h.opts.Restore == RestoreOff {
+	if h.opts.Dir == "" || h.opts.Restore == RestoreOff || h.platform.support() != nil {
 		return nil, nil
 	}
 	k := &keeper{h: h, restored: make(chan struct{}), watches: map[*generation]*time.Timer{}}
@@ -69,9 +70,9 @@ func openKeeper(h *Host) (*keeper, error) {
 	if err == nil {
 		return k, nil
 	}
-	err = errors.Join(fmt.Errorf("restore: %w", err), k.abandon())
+	err = errors.Join(err, k.close())
 	if h.opts.Restore == RestoreStrict {
-		return nil, err
+		return nil, fmt.Errorf("restore: %w", err)
 	}
 	k.off = shortText(err.Error())
 	return k, nil
@@ -127,8 +128,8 @@ func (e errStateTaken) Error() string {
 	return fmt.Sprintf("another process uses %s; nothing is restored here, and nothing kept for a restart. Give each process an Options.Dir or a Name of its own (HOTGO_DIR, HOTGO_NAME)", e.dir)
 }
 
-// abandon lets go of a state without a word in it: nothing was loaded.
-func (k *keeper) abandon() error {
+// close lets go of the state and writes nothing.
+func (k *keeper) close() error {
 	if k == nil {
 		return nil
 	}
@@ -143,8 +144,8 @@ func (k *keeper) abandon() error {
 	return err
 }
 
-// begin records what was found when the state was opened.
-func (k *keeper) begin() {
+// tell records what was found when the state was opened.
+func (k *keeper) tell() {
 	if k == nil {
 		return
 	}
@@ -216,7 +217,7 @@ func (k *keeper) end() error {
 	}
 	k.mu.Unlock()
 	if !k.on() {
-		return k.abandon()
+		return k.close()
 	}
 	live := k.h.allLive()
 	err := k.files.Sync(digests(live)...)
@@ -228,7 +229,7 @@ func (k *keeper) end() error {
 			s.End()
 		})
 	}
-	return errors.Join(err, k.abandon())
+	return errors.Join(err, k.close())
 }
 
 // allLive gives the generations that serve, with what they are patches of.

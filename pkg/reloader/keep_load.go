@@ -32,18 +32,12 @@ func (t *transaction) quarantined() error {
 	case t.req.dryRun:
 		return nil
 	}
-	if err := k.log.Change(func(s *restore.State) { s.Release(digest, key) }); err != nil {
-		t.notes = append(t.notes, notKept(err))
-	}
+	k.wrote(k.log.Change(func(s *restore.State) { s.Release(digest, key) }), &t.notes)
 	t.h.record(control.Event{
 		Event: control.KindReleased, Plugin: t.event.Plugin, Key: key, Digest: digest, Caller: t.event.Caller,
 		Reason: "was quarantined: " + q.Reason,
 	})
 	return nil
-}
-
-func notKept(err error) control.Finding {
-	return control.Finding{Code: codeNotKept, Text: "a restart will not know of it: " + shortText(err.Error())}
 }
 
 // try keeps the artifact, and writes down that it is about to be opened, or, if it
@@ -65,17 +59,13 @@ func (t *transaction) try(earlier *generation) error {
 	}
 	t.tried = true
 	if t.req.restore == nil && trial.Entry.Digest == t.file.digest {
-		if err := k.files.Keep(t.file.digest, t.file.path, t.signatureOf()); err != nil {
-			t.notes = append(t.notes, notKept(err))
-		}
+		k.wrote(k.files.Keep(t.file.digest, t.file.path, t.signatureOf()), &t.notes)
 	}
 	err := k.log.Change(func(s *restore.State) { s.Try(trial) })
 	if err != nil && t.req.restore != nil {
 		return diskError(err)
 	}
-	if err != nil {
-		t.notes = append(t.notes, notKept(err))
-	}
+	k.wrote(err, &t.notes)
 	return nil
 }
 
@@ -90,9 +80,7 @@ func (t *transaction) keepAgain(live *generation) {
 	if err == nil && k.log.Err() != nil {
 		err = k.log.Change(func(*restore.State) {})
 	}
-	if err != nil {
-		t.event.Notes = append(t.event.Notes, notKept(err))
-	}
+	k.wrote(err, &t.event.Notes)
 }
 
 // signatureOf is the text that a copy came with.
@@ -135,7 +123,7 @@ func (k *keeper) gaveUp(notes *[]control.Finding) {
 // wrote enters into an event that something could not be written. Once is enough.
 func (k *keeper) wrote(err error, notes *[]control.Finding) {
 	if err != nil && !slices.ContainsFunc(*notes, func(f control.Finding) bool { return f.Code == codeNotKept }) {
-		*notes = append(*notes, notKept(err))
+		*notes = append(*notes, control.Finding{Code: codeNotKept, Text: "a restart will not know of it: " + shortText(err.Error())})
 	}
 }
 
@@ -183,6 +171,9 @@ func (k *keeper) watch(p *pluginState) {
 // confirm writes down that a generation has proved itself, or, if it does not serve
 // any more, that it is nothing to suspect.
 func (k *keeper) confirm(g *generation) {
+	if !k.on() {
+		return
+	}
 	k.mu.Lock()
 	delete(k.watches, g)
 	ended := k.ended

@@ -63,7 +63,7 @@ func crash(h *Host) {
 		w.Stop()
 	}
 	k.mu.Unlock()
-	_ = k.abandon()
+	_ = k.close()
 }
 
 // proven has everything that is live prove itself, as time does.

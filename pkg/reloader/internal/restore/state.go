@@ -28,6 +28,7 @@ const (
 	mostBuilds      = 5   // of the host, the most recently used ones
 	mostQuarantined = 100 // the latest ones
 	mostReboots     = 2   // deaths of the machine during a trial until it is suspect
+	mostLeft        = 50  // of what was replaced within its time, the latest
 )
 
 // State is all that a host's processes hand on to each other.
@@ -197,6 +198,7 @@ func (s *State) Settle(build, plugin string, live []Entry, back bool) {
 	for _, e := range p.Live {
 		if s.Run != nil && e.Watched && !e.Proven && find(live, e) == nil {
 			s.Run.Left = append(s.Run.Left, Trial{Plugin: plugin, Build: build, Entry: e, How: howLive})
+			s.Run.Left = s.Run.Left[max(0, len(s.Run.Left)-mostLeft):]
 		}
 	}
 	if p.Live = live; len(live) == 0 {
