@@ -248,4 +248,3 @@ func readAll(t *testing.T, path string) []byte {
 	}
 	return b
 }
-
