@@ -9,12 +9,10 @@ import (
 // Begin hands the state on to a new process, and gives what is quarantined now
 // because the one before died of it, as far as can be told:
 //
-//   - it was opening something or restoring it: that. A rollback is different, for
-//     it is made because something is wrong with what served;
-//   - it ran something that had never been proven, or had done so a moment ago: all
-//     such;
-//   - it ran only what had been proven in earlier processes: all of that which had
-//     not been proven again.
+//   - it opened or ran something that had never been proven, or had done so a moment
+//     ago: all such;
+//   - it was making something live that had been proven in an earlier process: that;
+//   - it ran only what had been proven there, and had not been proven again: all such.
 //
 // So of two suspects the stranger one goes first, and each death makes the set
 // smaller, until the built-ins serve. What was proven before takes the place of
@@ -66,9 +64,7 @@ func suspects(s *State, prev *Run) []Trial {
 	}
 	if t := prev.Trying; t != nil {
 		all = slices.DeleteFunc(all, func(a Trial) bool { return a.Plugin == t.Plugin && a.Entry.Digest == t.Entry.Digest })
-		if all = append(all, *t); t.How != HowRolledBack {
-			return all[len(all)-1:]
-		}
+		all = append(all, *t)
 	}
 	fresh := slices.DeleteFunc(slices.Clone(all), func(t Trial) bool { return t.Entry.Proven })
 	switch {

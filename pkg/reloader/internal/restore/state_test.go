@@ -114,10 +114,28 @@ func TestCleanEndIsNoDeath(t *testing.T) {
 	h.wants(t, "a1")
 }
 
-func TestDeathWhileOpeningBlamesThatAlone(t *testing.T) {
+func TestDeathWhileOpeningBlamesWhatWasNeverProven(t *testing.T) {
 	h := newHistory()
 	h.load("a", "a1")
+	h.prove("a", "a1")
 	h.try("b", "b1")
+	same(t, h.boot("one"), "b1")
+	h.wants(t, "a1")
+
+	h = newHistory()
+	h.load("a", "a1")
+	h.try("b", "b1")
+	same(t, h.boot("one"), "a1", "b1")
+}
+
+func TestDeathWhileRestoringBlamesThatAlone(t *testing.T) {
+	h := newHistory()
+	h.load("a", "a1")
+	h.load("b", "b1")
+	h.prove("a", "a1")
+	h.prove("b", "b1")
+	same(t, h.boot("one"))
+	h.Try(h.Wanted(build)[1])
 	same(t, h.boot("one"), "b1")
 	h.wants(t, "a1")
 }
