@@ -307,7 +307,7 @@ func TestRestoreLaterWaitsForTheCallAndLeavesNewerAlone(t *testing.T) {
 	}
 }
 
-func TestGenerationIsProvenAfterItsWindowWhateverTheClockSays(t *testing.T) {
+func TestGenerationIsProvenAfterItsWindow(t *testing.T) {
 	b := newBoots(t)
 	synctest.Test(t, func(t *testing.T) {
 		b.t = t

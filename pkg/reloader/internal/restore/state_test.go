@@ -291,6 +291,27 @@ func TestOneRebootIsNoReasonTwoAre(t *testing.T) {
 	same(t, h.boot("two"), "a1") // nothing says that it was a reboot
 }
 
+// A clock that was set between two processes, or during one, changes nothing.
+func TestNoClockDecides(t *testing.T) {
+	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
+	for _, clock := range [][2]time.Time{{year(2026), year(1970)}, {year(2026), year(2100)}, {year(2100), year(2026)}, {{}, {}}} {
+		h := newHistory()
+		h.Run.Began = clock[0]
+		for name, loaded := range map[string]time.Time{"good": clock[0], "bad": clock[1]} {
+			e := entry(name, 1)
+			e.Loaded = loaded
+			h.Settle(build, name, []Entry{e}, false)
+		}
+		h.prove("good", "good")
+		var got []string
+		for _, q := range h.Begin(Run{Boot: "one", Began: clock[1]}, clock[1]) {
+			got = append(got, q.Key)
+		}
+		same(t, got, "bad")
+		h.wants(t, "good")
+	}
+}
+
 func TestBuildsAreKeptApart(t *testing.T) {
 	h := newHistory()
 	h.load("a", "a1")
