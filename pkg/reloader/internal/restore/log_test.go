@@ -150,13 +150,6 @@ func TestLogThatMakesNoSenseIsSetAside(t *testing.T) {
 			t.Errorf("%s: what was set aside: %q, %v", name, kept, err)
 		}
 	}
-	dir := t.TempDir()
-	if err := syscall.Mkfifo(filepath.Join(dir, logName), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := Open(dir); err == nil {
-		t.Error("a FIFO is read as a log")
-	}
 }
 
 func TestLogIsWrittenAnewBeforeItGrowsLarge(t *testing.T) {
