@@ -22,9 +22,9 @@ import (
 
 // pushFlags are the flags that only push has.
 type pushFlags struct {
-	wait, detach, detailed, downgrade bool
-	dryRun                            string // "", "client" or "server"
-	plugin                            string // what a file is that hotgo did not build
+	wait, detach, detailed, downgrade, release bool
+	dryRun                                     string // "", "client" or "server"
+	plugin                                     string // what a file is that hotgo did not build
 }
 
 func newPush(a *app) *cobra.Command {
@@ -50,6 +50,9 @@ called as its directory is, else the one all of whose symbols it exports.
 --sign-key signs what is pushed, for hosts that trust keys; without it, a signature
 that lies beside an artifact (ARTIFACT.minisig) goes with it.
 
+A host quarantines what its process before seems to have died of (hotgo status shows
+it, and why) and refuses it; --release says that it is to be loaded all the same.
+
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,
 		Example: `  hotgo push
@@ -74,6 +77,7 @@ that lies beside an artifact (ARTIFACT.minisig) goes with it.
 	c.Flags().StringVar(&f.dryRun, "dry-run", "", "load nothing; `WHERE` to check is client or server")
 	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be loaded")
 	c.Flags().BoolVar(&f.downgrade, "allow-downgrade", false, "have hosts that trust keys take what was signed before what they have taken")
+	c.Flags().BoolVar(&f.release, "release", false, "take what is pushed out of quarantine, where hosts have it there")
 	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	_ = c.RegisterFlagCompletionFunc("plugin", a.completePlugins)
 	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
@@ -192,6 +196,7 @@ func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.S
 		defer client.Close()
 		opts := control.LoadOptions{
 			Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server", AllowDowngrade: f.downgrade,
+			Release: f.release,
 		}
 		var err error
 		if opts.Signature, err = k.signature(art); err != nil {
@@ -242,6 +247,9 @@ func (s *session) loadDetached(st control.Status, art *builder.Artifact, f pushF
 	}
 	if f.downgrade {
 		args = append(args, "--allow-downgrade")
+	}
+	if f.release {
+		args = append(args, "--release")
 	}
 	child := exec.Command(exe, append(args, art.Path)...)
 	child.Args[0] = "hotgo"

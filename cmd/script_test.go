@@ -328,7 +328,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), out, errs
 	for _, name := range []string{
 		"PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR", "XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY",
-		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_RESTART", "HOTGO_LINK", "HOTGO_MODE", "HOTGO_TRUSTED_KEYS",
+		"GOFLAGS", "GOTOOLCHAIN", "CI", "TERM", marker, "HOTGO_SOCKET", "HOTGO_NAME", "HOTGO_DIR", "HOTGO_RESTORE", "HOTGO_RESTART", "HOTGO_LINK", "HOTGO_MODE", "HOTGO_TRUSTED_KEYS",
 	} {
 		if v := ts.Getenv(name); v != "" {
 			c.Env = append(c.Env, name+"="+v)

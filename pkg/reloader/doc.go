@@ -76,6 +76,14 @@
 // Nothing is started or stopped; HotHealth is asked afterwards, and an error
 // switches back.
 //
+// # After a restart
+//
+// With [Options].Dir, New loads again what was live and healthy in the process before
+// it, if that was the same build, by the same transaction. Healthy is what was live
+// for Options.ConfirmAfter, or when [Host.Close] was called: call it on SIGTERM too.
+// What a process ended with before that is quarantined, and refused until somebody
+// releases it. docs/restore.md has the rules.
+//
 // # Platforms
 //
 // Linux with cgo loads plugins; on amd64, with Go 1.26 and 1.27, it takes patches

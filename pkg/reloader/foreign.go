@@ -70,6 +70,10 @@ func (t *transaction) identify() error {
 			m.Private[pkg] = pkg
 		}
 	}
+	if t.req.restore != nil { // nothing is bound yet, and the name is settled
+		m.Plugin = t.req.restore.Plugin
+		return nil
+	}
 	m.Plugin, err = t.h.nameForeign(m, t.file.digest, as)
 	return err
 }

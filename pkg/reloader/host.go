@@ -26,6 +26,7 @@ type Host struct {
 	platform *platform
 	copies   *copies
 	journal  *journal.Journal
+	keeper   *keeper // nil: nothing is kept for a restart
 	trust    *trust  // nil: signatures are not asked for
 	server   *server // nil: no socket
 	api      *api
@@ -49,12 +50,14 @@ type Host struct {
 	bases   map[string]*patchBase // what was patched, by key; "" is the host itself
 }
 
-// New starts a host: it opens the journal, if there is a Dir, and listens on
-// the control socket. A program that can do without one sets NoSocket, or goes
-// on without on an error.
+// New starts a host: it opens the journal, if there is a Dir, listens on the
+// control socket, and loads again what was live in the process before (see
+// Options.Restore): handles that are bound afterwards are on it at once. A program
+// that can do without a socket sets NoSocket, or goes on without on an error.
 //
 // Errors: options that make no sense, a Dir that cannot be used, a socket that
-// cannot be bound.
+// cannot be bound. What cannot be restored is none, unless RestoreStrict asks for
+// it: events and the status say what and why.
 func New(opts Options) (*Host, error) { return newHost(opts, thisProcess()) }
 
 func newHost(opts Options, p *platform) (_ *Host, err error) {
@@ -77,9 +80,12 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	if h.journal, err = journal.Open(opts.Dir); err != nil {
 		return nil, errors.Join(err, h.copies.close())
 	}
+	if h.keeper, err = openKeeper(h); err != nil {
+		return nil, errors.Join(err, h.journal.Close(), h.copies.close())
+	}
 	if !opts.NoSocket {
 		if h.server, err = listen(h); err != nil {
-			return nil, errors.Join(err, h.journal.Close(), h.copies.close())
+			return nil, errors.Join(err, h.keeper.close(), h.journal.Close(), h.copies.close())
 		}
 	}
 	if publish := opts.Publish; publish != nil {
@@ -88,6 +94,10 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	h.record(control.Event{Event: control.KindStarted})
 	if issue := abi.KnownIssue(runtime.Version()); issue != "" {
 		h.record(control.Event{Event: control.KindNote, Reason: issue})
+	}
+	h.keeper.tell()
+	if opts.Restore != RestoreLater {
+		h.restoreAtStart()
 	}
 	return h, nil
 }
@@ -123,6 +133,7 @@ func (h *Host) close() error {
 	if h.server != nil {
 		errs = append(errs, h.server.close())
 	}
+	errs = append(errs, h.keeper.end()) // before HotStop: that the end is meant is known
 	h.mu.Lock()
 	for _, p := range h.plugins {
 		if g := p.serving().root(); g != nil {

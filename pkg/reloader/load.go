@@ -12,6 +12,7 @@ import (
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/restore"
 )
 
 // Load makes the artifact in a file live, as POST /v1/load does, and gives the
@@ -44,7 +45,9 @@ type loadRequest struct {
 	plugin    string // which plugin it is; "" asks the artifact
 	signature string // text of the signature file; "" leaves it to receive
 	downgrade bool   // take also what was signed earlier
+	release   bool   // take it out of quarantine
 	dryRun    bool
+	restore   *restore.Trial // it was live in the process before; else nil
 	caller    *control.Caller
 }
 
@@ -92,6 +95,7 @@ type transaction struct {
 	base   *patchBase        // of a patch that was not opened before
 	notes  []control.Finding // on what is opened, if it goes live
 	signed *accepted         // what its signature says; nil where none is asked for
+	tried  bool              // that it is tried is written down
 }
 
 // load runs a transaction and records how it ended.
@@ -110,6 +114,9 @@ func (h *Host) load(ctx context.Context, req loadRequest) (control.Event, error)
 		t.event.Event, t.event.Verdict = control.KindFailed, control.Failed
 		if e.Code == control.CodeIncompatible {
 			t.event.Event, t.event.Verdict = control.KindRestart, control.RestartRequired
+		}
+		if req.restore != nil {
+			t.event.Event = control.KindNotRestored
 		}
 		t.event.Code, t.event.Reason, t.event.Evidence, t.event.Next = e.Code, e.Error(), e.Evidence, e.Next
 		if e.Rule != "" {
@@ -138,11 +145,14 @@ func (t *transaction) run(ctx context.Context) (err error) {
 			Evidence: []control.Evidence{{What: "digest", Host: t.file.digest, Artifact: t.req.digest}},
 		}
 	}
-	release, err := h.acquire(ctx)
-	if err != nil {
-		return err
+	if t.req.restore == nil { // else whoever restores has it
+		release, err := h.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
-	defer release()
+	defer func() { t.settle(err) }()
 
 	g, err := t.openOrFind(ctx)
 	if err != nil {
@@ -172,12 +182,21 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	}
 	switch {
 	case earlier != nil && earlier.state == control.StateLive:
+		t.keepAgain(earlier)
 		t.event.Event, t.event.Verdict, t.event.Generation = control.KindUnchanged, control.Unchanged, earlier.number
 		return nil, nil
+	}
+	if err := t.quarantined(); err != nil {
+		return nil, err
+	}
+	switch {
 	case earlier != nil && t.req.dryRun:
 		t.event.Event = control.KindVerified
 		return nil, nil
 	case earlier != nil:
+		if err := t.try(earlier); err != nil {
+			return nil, err
+		}
 		t.event.Reason = fmt.Sprintf("generation %d was opened before and is live again", earlier.number)
 		return earlier, nil
 	}
@@ -193,6 +212,9 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 		ArtifactBytes: t.event.ArtifactBytes, Link: t.event.Link, LinkReason: t.event.LinkReason, Foreign: t.event.Foreign,
 		Signer: t.event.Signer, Caller: t.event.Caller,
 	})
+	if err := t.try(nil); err != nil {
+		return nil, err
+	}
 	start = time.Now()
 	g, err := t.open()
 	t.phases.Load = milliseconds(time.Since(start))
@@ -212,6 +234,7 @@ func (t *transaction) open() (*generation, error) {
 	g := &generation{
 		number: len(t.plugin.gens) + 1, plugin: t.plugin.name, manifest: t.in.manifest,
 		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: time.Now(), state: control.StateFailed,
+		restored: t.req.restore != nil, order: h.keeper.orderOf(t.req.restore),
 	}
 	by := fmt.Sprintf("%s generation %d", g.plugin, g.number)
 	var entry goplugin.Symbols
@@ -235,7 +258,7 @@ func (t *transaction) open() (*generation, error) {
 		err = t.openError(err, how)
 		g.reason, g.ended = shortText(err.Error()), time.Now()
 	}
-	if !t.file.keep {
+	if g.gone = !t.file.keep; g.gone {
 		t.file.discard() // what is mapped stays mapped; after a crash nothing is left
 	}
 	if mapped {
@@ -318,6 +341,9 @@ func (t *transaction) activate(g *generation) error {
 	}
 	t.noteSigner(g)
 	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
+	if t.req.restore != nil {
+		t.event.Event = control.KindRestored
+	}
 	t.h.tellPatch(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)
 	return nil

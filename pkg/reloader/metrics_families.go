@@ -38,6 +38,10 @@ const olderGenerations = "older"
 // nothing stops for it.
 func (h *Host) families() []family {
 	s := h.status(false)
+	var restore control.Restore
+	if s.Restore != nil {
+		restore = *s.Restore
+	}
 	all := slices.Concat(h.counted(), served(s), []family{
 		one("hotgo_host_info", "gauge", "The host: always 1.", 1, "host", s.Name, "package", s.Package, "go_version", s.GoVersion, "build_id", s.BuildID),
 		one("hotgo_start_time_seconds", "gauge", "When the host started, in seconds since 1970.", float64(s.Started.UnixMilli())/1000),
@@ -47,6 +51,8 @@ func (h *Host) families() []family {
 		one("hotgo_generations_old", "gauge", "Generations that are not live and have goroutines in their code.", float64(s.OldGenerations)),
 		one("hotgo_generations_old_max", "gauge", "The host's limit of hotgo_generations_old; 0 is none.", float64(s.MaxOldGenerations)),
 		one("hotgo_restart_advised", "gauge", "1 where a limit is reached and the host is to advise a restart then.", yes(s.RestartAdvised != "")),
+		one("hotgo_not_restored", "gauge", "Artifacts that were live in an earlier process and are not in this one.", float64(len(restore.NotRestored))),
+		one("hotgo_quarantined", "gauge", "Artifacts that are refused because a process seems to have died of them.", float64(len(restore.Quarantined))),
 		one("hotgo_stuck_goroutines", "gauge", "Initialisers and hooks that never returned.", float64(s.Stuck)),
 	}, h.connected())
 	slices.SortFunc(all, func(a, b family) int { return cmp.Compare(a.name, b.name) })

@@ -50,8 +50,29 @@ type Options struct {
 	Audit func(Call)
 
 	// Dir keeps the journal and the copies of what was loaded. With "" nothing
-	// stays: a copy is unlinked as soon as it is mapped.
+	// stays: a copy is unlinked as soon as it is mapped. Otherwise what was live
+	// and healthy is there again after a restart of the same build; see Restore.
 	Dir string
+
+	// Restore says whether, and when, what was live in an earlier process of the
+	// same build is loaded again. "" means RestoreAtStart. Without Dir it means
+	// nothing.
+	Restore Restore
+
+	// RestoreTimeout bounds how long New waits for it; 0 means 30 s. What takes
+	// longer goes on in the background, and until then the built-ins serve.
+	RestoreTimeout time.Duration
+
+	// ConfirmAfter is how long a generation has to be live to count as healthy; 0
+	// means 30 s. Close makes it so at once. If the process ends before, in any
+	// other way, the generation is quarantined: it is not restored, and refused
+	// until somebody releases it. Without Dir it means nothing.
+	ConfirmAfter time.Duration
+
+	// DirBudget bounds the bytes of the artifacts in Dir; 0 means 1 GiB. Above it
+	// those that nothing needs are removed, oldest first, but never what is live or
+	// what a restart or a rollback would go back to.
+	DirBudget int64
 
 	// Logger gets one record for each event and each call that may change
 	// something, on level debug for each other call, and some of the refused ones:
@@ -138,6 +159,9 @@ func (o *Options) complete() error {
 		return fmt.Errorf("check options: a negative limit (MaxOldGenerations %d, MemoryBudget %d)", o.MaxOldGenerations, o.MemoryBudget)
 	}
 	if err := o.checkIDs(); err != nil {
+		return err
+	}
+	if err := o.completeRestore(); err != nil {
 		return err
 	}
 	setDefault(&o.OverLimit, OverLimitWarn)

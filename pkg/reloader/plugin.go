@@ -43,12 +43,16 @@ type generation struct {
 	on       *patchBase     // of a patch: what it replaces functions of; else nil
 	signer   string         // id of the trusted key that signed it last; guarded by Host.mu
 	replaces []string       // of a patch: the functions, as events have them
+	restored bool           // at the start, because it was live in the process before
+	order    int            // in which artifacts were opened, in this process and before
 
 	// Guarded by Host.mu.
 	state  control.State
 	reason string             // why it failed, the last time it was tried
 	retire context.CancelFunc // ends HotStart's context; nil where it does not run, and for patches
 	idle   chan struct{}      // closed while no HotStop of it runs
+	proven bool               // it was live for Options.ConfirmAfter
+	gone   bool               // the file it was mapped from has been removed
 	ended  time.Time          // when it was live last, or failed; zero before, and while it is live or starts
 }
 

@@ -58,12 +58,18 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 	}
 	if ev.Generation == p.live.Load().generation {
 		ev.Event, ev.Verdict = control.KindUnchanged, control.Unchanged
+		if g == nil {
+			h.keeper.settled(p, true, &ev.Notes) // what was not restored is not wanted any more
+		}
 		return nil
 	}
+	h.keeper.tryBack(g, &ev.Notes)
 	change, err := h.activate(p, g, ev.PhasesMS, told)
 	if err != nil {
+		h.keeper.gaveUp(&ev.Notes)
 		return err
 	}
+	h.keeper.settled(p, true, &ev.Notes)
 	ev.Event, ev.Verdict = control.KindRolledBack, change.verdict()
 	h.tellPatch(ev, change)
 	return nil

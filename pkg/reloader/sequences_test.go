@@ -25,7 +25,7 @@ func ownDir(t *testing.T) string {
 
 func TestRestartDoesNotForgetWhatIsOld(t *testing.T) {
 	s := newSigner(t)
-	o := Options{TrustedKeys: s.trust(), Dir: ownDir(t)}
+	o := Options{TrustedKeys: s.trust(), Dir: ownDir(t), Restore: RestoreOff}
 	f := newFakeProcess(t)
 	h := openHost(t, o, f)
 	mustLoad(t, h, s.sign(f.version("pricing", "b", prices(2)), at(6)))

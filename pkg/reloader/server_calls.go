@@ -60,6 +60,9 @@ func (a *api) load(w http.ResponseWriter, r *http.Request, c *Call) error {
 	if req.downgrade, err = yesOrNo(r, "allow_downgrade"); err != nil {
 		return err
 	}
+	if req.release, err = yesOrNo(r, "release"); err != nil {
+		return err
+	}
 	if mediaType(r) == control.TypeJSON {
 		err = a.byPath(w, r, &req)
 	} else {

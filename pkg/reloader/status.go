@@ -45,6 +45,7 @@ func (h *Host) status(withText bool) control.Status {
 	if h.trust != nil {
 		s.TrustedKeys = h.trust.ids()
 	}
+	h.addRestore(&s)
 	files, old := h.addPlugins(&s)
 	h.addPatches(&s)
 	h.addOld(&s, old, withText)
@@ -108,7 +109,7 @@ func (h *Host) addPlugins(s *control.Status) (files map[pluginGeneration]string,
 				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest,
 				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Foreign: g.manifest.Foreign,
 				Loaded: g.loaded, ArtifactBytes: g.bytes, Signer: g.signer, Reason: g.reason,
-				Patch: g.on != nil, Base: base, Functions: g.replaces, OldS: g.oldFor(now, old),
+				Restored: g.restored, Proven: g.proven, Patch: g.on != nil, Base: base, Functions: g.replaces, OldS: g.oldFor(now, old),
 			})
 		}
 		s.Plugins = append(s.Plugins, out)

@@ -219,6 +219,9 @@ func (t *transaction) claimed() error {
 	if len(lies) > 0 {
 		return tr.distrust(ruleOtherClaim, "the signature is for something else than the artifact says it is", lies...)
 	}
+	if t.req.restore != nil {
+		return nil // it was taken before, and going back is allowed
+	}
 	last, err := tr.sequences.last(m.Plugin)
 	if err != nil {
 		return sequenceError(err)

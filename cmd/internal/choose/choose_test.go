@@ -200,6 +200,9 @@ func TestFailuresOfAHostAreNoRefusals(t *testing.T) {
 			t.Errorf("%s is a refusal: %v, want %v", code, got, want)
 		}
 	}
+	if FromError("server", &control.Error{Code: control.CodeRefused, Rule: control.RuleQuarantined}) != nil {
+		t.Error("what is quarantined is brought by a swap instead")
+	}
 	if FromError("server", errors.New("connection reset")) != nil {
 		t.Error("a broken connection is a refusal")
 	}

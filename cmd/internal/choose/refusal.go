@@ -123,7 +123,7 @@ func FromError(unit string, err error) *RefusedError {
 		return fromConflict(unit, c)
 	}
 	c, ok := errors.AsType[*control.Error](err)
-	if !ok {
+	if !ok || c.Rule == control.RuleQuarantined { // a swap would bring the same code
 		return nil
 	}
 	switch c.Code {

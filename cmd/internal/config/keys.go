@@ -178,7 +178,7 @@ var Keys = []Key{
 
 // hostEnv is what hosts read and the command line must not, and what is too secret
 // to be shown as a setting.
-var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR", "HOTGO_TRUSTED_KEYS", "HOTGO_KEY_PASSWORD"}
+var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR", "HOTGO_RESTORE", "HOTGO_TRUSTED_KEYS", "HOTGO_KEY_PASSWORD"}
 
 // lookup finds a key by name.
 func lookup(name string) (Key, bool) {

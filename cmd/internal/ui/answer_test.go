@@ -83,7 +83,17 @@ func TestStatusTable(t *testing.T) {
 		}}},
 	}
 	crowd := control.Status{Name: "crowd", PID: 6, GoVersion: "go1.27.1", TooManyGoroutines: true}
-	hosts := []control.Status{shop(), full, old, crowd, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1", TrustedKeys: []string{}}}
+	again := control.Status{Name: "again", PID: 5, GoVersion: "go1.27.1", Restore: &control.Restore{
+		Artifacts: 3, Bytes: 3 << 20, BudgetBytes: 1 << 30,
+		NotRestored: []control.NotRestored{{Plugin: "tax", Key: key7, Code: control.CodeOtherBuild, Reason: "it was live in another build of this host, and is kept for that"}},
+		Quarantined: []control.Quarantined{
+			{Plugin: "pricing", Key: key7, Reason: "process 3 ended while it was being loaded", Since: at(13, 0, 0)},
+			{Plugin: "pricing", Key: key8, Reason: "process 4 ended before it had been live for 30s", Since: at(14, 2, 0), Path: "/var/lib/shop/state-shop/artifacts/5e1f.so"},
+		},
+	}}
+	alone := control.Status{Name: "alone", PID: 4, GoVersion: "go1.27.1", Restore: &control.Restore{Off: "another process uses /var/lib/shop/state-shop"}}
+	dirty := control.Status{Name: "dirty", PID: 3, GoVersion: "go1.27.1", Restore: &control.Restore{Error: "write state: no space left on device"}}
+	hosts := []control.Status{shop(), full, old, crowd, again, alone, dirty, {Name: "long", PID: 8, GoVersion: "go1.27.1", Plugins: []control.Plugin{long}}, {Name: "empty", PID: 9, GoVersion: "go1.27.1", TrustedKeys: []string{}}}
 	for name, verbose := range map[string]bool{"status.txt.golden": false, "status-verbose.txt.golden": true} {
 		golden(t, name, text(t, func(b *bytes.Buffer) error { return Status(b, hosts, verbose, plain()) }))
 	}

@@ -92,6 +92,12 @@ func verdictWord(ev control.Event) (string, role) {
 		return "ROLLED BACK", warning
 	case control.KindHostGone:
 		return "HOST GONE", warning
+	case control.KindRestored:
+		return "restored", good
+	case control.KindNotRestored:
+		return "NOT RESTORED", warning
+	case control.KindQuarantined:
+		return "QUARANTINED", bad
 	}
 	return string(ev.Event), faint // also what a newer host may send
 }
@@ -112,7 +118,7 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		}
 		return detail, notes(ev.Notes, "")
 
-	case control.KindFailed, control.KindRestart:
+	case control.KindFailed, control.KindRestart, control.KindNotRestored, control.KindQuarantined:
 		problems := v.diagnostics(ev.Diagnostics)
 		if len(problems) == 0 {
 			problems = withCode(ev.Code, capped(reason))

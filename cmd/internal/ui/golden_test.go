@@ -166,6 +166,20 @@ func day() []control.Event {
 			V: 1, Time: at(14, 7, 50), Event: control.KindRolledBack, Verdict: control.Patched, Host: "shop", PID: 812, Plugin: "server",
 			TotalMS: 12, Reason: "back to what the host was built from",
 		},
+		{
+			V: 1, Time: at(14, 7, 51), Event: control.KindRestored, Host: "shop", PID: 914, Plugin: "server", Verdict: control.Patched,
+			Generation: 1, Key: key8, Link: "thin", TotalMS: 9, Functions: []string{"main.greet"},
+		},
+		{
+			V: 1, Time: at(14, 7, 52), Event: control.KindNotRestored, Host: "shop", PID: 914, Plugin: "tax", Key: key7, Code: control.CodeOtherBuild,
+			Reason:   "it was live in another build of this host, and is kept for that",
+			Evidence: []control.Evidence{{What: "build ID", Host: "new", Artifact: "old"}},
+		},
+		{
+			V: 1, Time: at(14, 7, 53), Event: control.KindQuarantined, Host: "shop", PID: 914, Plugin: "pricing", Key: key7, Code: control.CodeRefused,
+			Reason: "process 913 ended before it had been live for 30s", Next: "hotgo push --release /var/lib/shop/state-shop/artifacts/77aa.so",
+		},
+		{V: 1, Time: at(14, 7, 54), Event: control.KindReleased, Host: "shop", PID: 914, Plugin: "pricing", Key: key7, Reason: "was quarantined: process 913 ended"},
 		{V: 1, Time: at(14, 8, 0), Event: "invented-later", Plugin: "pricing", Reason: "by a newer host"},
 	}
 }

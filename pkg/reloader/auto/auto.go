@@ -3,9 +3,10 @@
 //	import _ "github.com/hotgo/hotgo/pkg/reloader/auto"
 //
 // The host has the defaults of reloader.Options and takes HOTGO_NAME,
-// HOTGO_SOCKET, HOTGO_DIR and HOTGO_TRUSTED_KEYS from the environment. The last
-// are public keys of minisign, and files that have one each, separated as the
-// paths of a list are. A program must not fail to start because it cannot be
+// HOTGO_SOCKET, HOTGO_DIR, HOTGO_RESTORE and HOTGO_TRUSTED_KEYS from the
+// environment. HOTGO_RESTORE=off starts the program without what was live before, and
+// "later" leaves it to Host().Restore. The last are public keys of minisign, and files
+// that have one each, separated as the paths of a list are. A program must not fail to start because it cannot be
 // reloaded: what goes wrong is said once on standard error, and the program goes
 // on, without a socket if need be. Where a
 // key cannot be read, nothing can be loaded.
@@ -36,13 +37,16 @@ func start(open func(reloader.Options) (*reloader.Host, error), complain func(er
 	if want.TrustedKeys, err = trustedKeys(os.LookupEnv(keysVariable)); err != nil {
 		complain(fmt.Errorf("nothing can be loaded: %w", err))
 	}
+	if want.Restore, err = whenToRestore(os.Getenv(restoreVariable)); err != nil {
+		complain(err)
+	}
 	h, err := open(want)
 	if err == nil {
 		return h
 	}
 	complain(fmt.Errorf("reloading is limited: %w", err))
 	for _, o := range []reloader.Options{
-		{Name: want.Name, Dir: want.Dir, TrustedKeys: want.TrustedKeys, NoSocket: true},
+		{Name: want.Name, Dir: want.Dir, Restore: want.Restore, TrustedKeys: want.TrustedKeys, NoSocket: true},
 		{TrustedKeys: want.TrustedKeys, NoSocket: true},
 	} {
 		if h, err = open(o); err == nil {
@@ -51,6 +55,18 @@ func start(open func(reloader.Options) (*reloader.Host, error), complain func(er
 	}
 	// The last options ask for nothing that can fail: the keys were read already.
 	panic("hotgo: start a host: " + err.Error())
+}
+
+const restoreVariable = "HOTGO_RESTORE"
+
+// whenToRestore reads what hosts are to do with what was live before. A value that
+// was mistyped is most likely one that was to keep it away.
+func whenToRestore(value string) (reloader.Restore, error) {
+	switch r := reloader.Restore(value); r {
+	case "", reloader.RestoreAtStart, reloader.RestoreLater, reloader.RestoreOff:
+		return r, nil
+	}
+	return reloader.RestoreOff, fmt.Errorf("nothing is restored: %s is %.40q, which is none of at-start, later and off", restoreVariable, value)
 }
 
 const keysVariable = "HOTGO_TRUSTED_KEYS"

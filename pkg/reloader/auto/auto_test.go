@@ -49,6 +49,29 @@ func TestSocketIsGivenUpBeforeTheRest(t *testing.T) {
 	}
 }
 
+func TestMistypedWishNotToRestoreIsOne(t *testing.T) {
+	for value, want := range map[string]reloader.Restore{
+		"": "", "off": reloader.RestoreOff, "later": reloader.RestoreLater, "at-start": reloader.RestoreAtStart,
+		"of": reloader.RestoreOff, "strict": reloader.RestoreOff,
+	} {
+		t.Setenv("HOTGO_RESTORE", value)
+		t.Setenv("HOTGO_SOCKET", "/dev/null/no.sock")
+		var complaints []error
+		var tried []reloader.Options
+		h := start(func(o reloader.Options) (*reloader.Host, error) {
+			tried = append(tried, o)
+			return reloader.New(o)
+		}, func(err error) { complaints = append(complaints, err) })
+		h.Close()
+		if len(tried) < 2 || tried[0].Restore != want || tried[1].Restore != want {
+			t.Errorf("%q: tried %+v", value, tried)
+		}
+		if mistyped := value == "of" || value == "strict"; mistyped != (len(complaints) == 2) {
+			t.Errorf("%q: complaints %v", value, complaints)
+		}
+	}
+}
+
 func TestKeysComeFromTheEnvironmentAsTextAndAsFiles(t *testing.T) {
 	const key = "RWRRKRJORk/ICgel/BW+P+EA9dMmgnTDLFLHcMOwFLXHksW7fKeTUjfy"
 	file := filepath.Join(t.TempDir(), "deploy.pub")

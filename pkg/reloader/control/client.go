@@ -86,6 +86,8 @@ type LoadOptions struct {
 	// AllowDowngrade has the host take what was signed before what it has taken
 	// already.
 	AllowDowngrade bool
+	// Release has the host take the artifact out of quarantine, if it is there.
+	Release bool
 }
 
 // Load uploads an artifact of size bytes (-1 where it is not known) and waits
@@ -242,6 +244,9 @@ func (o LoadOptions) query() string {
 	}
 	if o.AllowDowngrade {
 		q.Set("allow_downgrade", "1")
+	}
+	if o.Release {
+		q.Set("release", "1")
 	}
 	if len(q) == 0 {
 		return ""

@@ -19,19 +19,23 @@ type Kind string
 
 // The kinds of events, in the order in which one edit produces them.
 const (
-	KindStarted    Kind = "started"     // a watch began, or a host came up
-	KindDetected   Kind = "detected"    // files changed
-	KindBuilt      Kind = "built"       // an artifact is ready
-	KindVerified   Kind = "verified"    // the preflight found nothing
-	KindLoaded     Kind = "loaded"      // a generation is live
-	KindUnchanged  Kind = "unchanged"   // nothing to load
-	KindRestart    Kind = "restart"     // the change needs a new process
-	KindRestarted  Kind = "restarted"   // the host was started again
-	KindFailed     Kind = "failed"      // the old code keeps running
-	KindRolledBack Kind = "rolled-back" // an earlier generation is live again
-	KindRetired    Kind = "retired"     // HotStop of an old generation returned, or was given up
-	KindHostGone   Kind = "host-gone"   // a host ended or cannot be reached
-	KindNote       Kind = "note"        // something worth knowing; nothing changed
+	KindStarted     Kind = "started"      // a watch began, or a host came up
+	KindDetected    Kind = "detected"     // files changed
+	KindBuilt       Kind = "built"        // an artifact is ready
+	KindVerified    Kind = "verified"     // the preflight found nothing
+	KindLoaded      Kind = "loaded"       // a generation is live
+	KindUnchanged   Kind = "unchanged"    // nothing to load
+	KindRestart     Kind = "restart"      // the change needs a new process
+	KindRestarted   Kind = "restarted"    // the host was started again
+	KindFailed      Kind = "failed"       // the old code keeps running
+	KindRolledBack  Kind = "rolled-back"  // an earlier generation is live again
+	KindRetired     Kind = "retired"      // HotStop of an old generation returned, or was given up
+	KindRestored    Kind = "restored"     // what was live in the process before is live again
+	KindNotRestored Kind = "not-restored" // it is not, and why
+	KindQuarantined Kind = "quarantined"  // the process before seems to have died of it
+	KindReleased    Kind = "released"     // somebody has taken it out of quarantine
+	KindHostGone    Kind = "host-gone"    // a host ended or cannot be reached
+	KindNote        Kind = "note"         // something worth knowing; nothing changed
 )
 
 // Verdict is what hotgo decided for an edit.

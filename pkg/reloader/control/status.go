@@ -33,6 +33,9 @@ type Status struct {
 	// RestartAdvised says which of these limits is reached, where the host is to
 	// advise a restart then.
 	RestartAdvised string `json:"restart_advised,omitempty"`
+	// Restore tells what is kept for the next start, and what became of what was
+	// kept for this one; absent where the host has no directory, or is not to restore.
+	Restore *Restore `json:"restore,omitempty"`
 }
 
 // KindHost as [Plugin.Kind] is the host itself.
@@ -100,6 +103,8 @@ type Generation struct {
 	ResidentBytes int64     `json:"resident_bytes"`   // of that, in memory now
 	Signer        string    `json:"signer,omitempty"` // id of the trusted key that signed it
 	Reason        string    `json:"reason,omitempty"`
+	Restored      bool      `json:"restored,omitempty"`  // at the start: it was live in the process before
+	Proven        bool      `json:"proven,omitempty"`    // it was live for long enough to be restored at the next start
 	Patch         bool      `json:"patch,omitempty"`     // it replaces functions of what runs already
 	Base          int       `json:"base,omitempty"`      // of a patch: the generation that it is made for; 0 is the host
 	Functions     []string  `json:"functions,omitempty"` // of a patch: what it replaces, sorted

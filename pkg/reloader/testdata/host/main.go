@@ -7,8 +7,9 @@
 //	gc           collect garbage, which looks through every module; answer "gc"
 //	mount        serve the control API on a loopback port; answer its address
 //
-// TEST_DIR, TEST_MAX_BYTES, TEST_OPEN_TIMEOUT and TEST_ALLOW_UID set its
-// options; TEST_OPEN is a plugin that it opens by itself, as programs do. "host
+// TEST_DIR, TEST_MAX_BYTES, TEST_OPEN_TIMEOUT, TEST_CONFIRM and TEST_ALLOW_UID set
+// its options; TEST_KILL is the step in its writing for the next process at which it
+// kills itself; TEST_OPEN is a plugin that it opens by itself, as programs do. "host
 // call SOCKET" asks the host at a socket for its status instead and prints what
 // came of it.
 package main
@@ -23,10 +24,13 @@ import (
 	"plugin"
 	"runtime"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/restore"
 )
 
 func main() {
@@ -43,6 +47,9 @@ func main() {
 func run() error {
 	opts, err := options()
 	if err != nil {
+		return err
+	}
+	if err := killAt(os.Getenv("TEST_KILL")); err != nil {
 		return err
 	}
 	if path := os.Getenv("TEST_OPEN"); path != "" {
@@ -102,6 +109,11 @@ func options() (reloader.Options, error) {
 			return opts, err
 		}
 	}
+	if v := os.Getenv("TEST_CONFIRM"); v != "" {
+		if opts.ConfirmAfter, err = time.ParseDuration(v); err != nil {
+			return opts, err
+		}
+	}
 	if v := os.Getenv("TEST_MAX_BYTES"); v != "" {
 		if opts.MaxArtifactBytes, err = strconv.ParseInt(v, 10, 64); err != nil {
 			return opts, err
@@ -115,6 +127,61 @@ func options() (reloader.Options, error) {
 		opts.AllowUIDs = []int{uid}
 	}
 	return opts, nil
+}
+
+// killAt has the process killed as by kill -9 before the step of that number, or
+// where it writes, in the middle of it.
+func killAt(step string) error {
+	if step == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(step, 10, 64)
+	if err != nil {
+		return err
+	}
+	var left atomic.Int64
+	left.Store(n)
+	due := func() bool { return left.Add(-1) == 0 }
+	die := func() {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	disk := restore.System
+	restore.System = restore.Disk{
+		Create: func(path string) (*os.File, error) {
+			if due() {
+				die()
+			}
+			return disk.Create(path)
+		},
+		Write: func(f *os.File, b []byte) (int, error) {
+			if due() {
+				_, _ = disk.Write(f, b[:len(b)/2])
+				die()
+			}
+			return disk.Write(f, b)
+		},
+		Sync: func(f *os.File) error {
+			if due() {
+				die()
+			}
+			return disk.Sync(f)
+		},
+		Rename: func(from, to string) error {
+			if due() {
+				die()
+			}
+			return disk.Rename(from, to)
+		},
+		Remove: disk.Remove,
+		SyncDir: func(dir string) error {
+			if due() {
+				die()
+			}
+			return disk.SyncDir(dir)
+		},
+	}
+	return nil
 }
 
 // mount is what an embedder with a router of its own does.

@@ -28,6 +28,9 @@ func misbehave(where string) {
 		panic("panic in " + where)
 	case "goexit":
 		runtime.Goexit()
+	case "crash": // where nobody can recover it
+		go func() { panic("crash in " + where) }()
+		select {}
 	case "hang":
 		time.Sleep(time.Hour)
 	}
