@@ -146,7 +146,7 @@ func TestNewerOfAnotherProcessKeepsTheOlderOut(t *testing.T) {
 // twice say. Nothing between it and the newest may.
 func TestWhatWasMeantIsNoDowngradeAnyMore(t *testing.T) {
 	s := newSigner(t)
-	o := Options{TrustedKeys: s.trust(), Dir: ownDir(t)}
+	o := Options{TrustedKeys: s.trust(), Dir: ownDir(t), Restore: RestoreOff}
 	f := newFakeProcess(t)
 	h := openHost(t, o, f)
 	load := func(name string, sequence uint64, anyway bool) error {
