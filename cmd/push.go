@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -25,6 +27,7 @@ type pushFlags struct {
 	wait, detach, detailed, downgrade bool
 	dryRun                            string // "", "client" or "server"
 	plugin                            string // what a file is that hotgo did not build
+	rollout                           rolloutFlags
 }
 
 func newPush(a *app) *cobra.Command {
@@ -74,8 +77,10 @@ that lies beside an artifact (ARTIFACT.minisig) goes with it.
 	c.Flags().StringVar(&f.dryRun, "dry-run", "", "load nothing; `WHERE` to check is client or server")
 	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be loaded")
 	c.Flags().BoolVar(&f.downgrade, "allow-downgrade", false, "have hosts that trust keys take what was signed before what they have taken")
+	f.rollout.register(c.Flags())
 	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	_ = c.RegisterFlagCompletionFunc("plugin", a.completePlugins)
+	_ = c.RegisterFlagCompletionFunc("strategy", completeStrategies)
 	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
 	c.MarkFlagsMutuallyExclusive("wait", "detach")
 	return c
@@ -89,7 +94,7 @@ func (f *pushFlags) check() error {
 		return &usageError{msg: "--detach contradicts --dry-run", next: "hotgo push --help"}
 	}
 	f.detach = f.detach || !f.wait
-	return nil
+	return f.rollout.check(f.detach)
 }
 
 func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
@@ -99,6 +104,9 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	}
 	found, err := hosts.Find(ctx, s.cfg.Targets)
 	if err != nil {
+		return err
+	}
+	if err := f.rollout.lacking(found); err != nil {
 		return err
 	}
 	// One builder plans and builds: what it compiled to compare, it links. Files
@@ -122,19 +130,27 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	for _, st := range found.Hosts {
 		p.Seed(st) // where there are several, each line says which
 	}
+	several := severalLoads(changes)
+	s.announce(changes, f.rollout.options)
 	if f.dryRun == "client" {
 		for _, r := range deploy.Predict(changes) {
 			results = append(results, r)
-			s.pushed(p, r, len(changes) > 1)
+			s.pushed(p, r, several)
 		}
 	} else {
 		stop := s.beat("pushing")
-		fx := deploy.Effects{Load: s.loader(f, signer), Restore: restorer(f)}
+		fx := deploy.Effects{Load: s.loader(f, signer), Restore: restorer(f), Status: s.statusOf}
 		if b != nil {
 			fx.Build, fx.BuildPatch = b.Build, b.BuildPatch
 		}
-		results = deploy.Push(ctx, changes, fx, func(r deploy.Result) { s.pushed(p, r, len(changes) > 1) })
+		order := f.rollout.options
+		if f.dryRun != "" {
+			order.Strategy = rollout.All // nothing happens that would have to be undone
+		}
+		began := time.Now()
+		results = deploy.Push(ctx, changes, order, fx, func(r deploy.Result) { s.pushed(p, r, several) })
 		stop()
+		s.summary(results, time.Since(began))
 	}
 	return s.pushAnswer(results, found, f)
 }
@@ -278,7 +294,7 @@ func (s *session) pushAnswer(results []deploy.Result, found *hosts.Found, f push
 		if a := r.Change.Artifact; a != nil {
 			name, digest = cmp.Or(name, nameOf(a)), a.Digest
 		}
-		if r.Err != nil || s.json() || digest == "" || r.Change.Way == choose.Stay && r.Change.Artifact == nil {
+		if r.State != rollout.Done && r.State != rollout.Same || s.json() || digest == "" || r.Change.Way == choose.Stay && r.Change.Artifact == nil {
 			continue
 		}
 		line := name + "@" + digest

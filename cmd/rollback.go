@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
@@ -69,8 +70,8 @@ func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
 		if !hosts.Holds(st, plugin) && own != plugin && len(s.cfg.Targets) == 0 {
 			continue
 		}
-		r := deploy.Result{Change: &deploy.Change{Plugin: plugin}, Host: st}
-		r.Event, r.Err = rollbackHost(ctx, st, plugin, to)
+		ev, err := rollbackHost(ctx, st, plugin, to)
+		r := deploy.NewResult(&deploy.Change{Plugin: plugin, Way: choose.Original}, st, ev, err)
 		results = append(results, r)
 		if r.Err != nil {
 			continue
@@ -87,7 +88,11 @@ func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
 	if len(results) == 0 {
 		return &deploy.NoHolderError{Plugins: []string{plugin}, Hosts: found.Hosts}
 	}
-	return deploy.Err(results)
+	err = deploy.Err(results)
+	if e, ok := err.(*deploy.PartialError); ok {
+		e.What = "rollbacks"
+	}
+	return err
 }
 
 func rollbackHost(ctx context.Context, st control.Status, plugin string, to *int) (control.Event, error) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
+	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -139,7 +140,7 @@ func (tr *tree) push(t *testing.T, src Sources, all []control.Status) (did strin
 		return "", nil, err
 	}
 	told := 0
-	results = Push(t.Context(), changes, tr.effects(), func(Result) { told++ })
+	results = Push(t.Context(), changes, rollout.Options{}, tr.effects(), func(Result) { told++ })
 	if told != len(results) {
 		t.Errorf("%d of %d results were told", told, len(results))
 	}
@@ -341,10 +342,12 @@ func TestVerdictsTellWhatAPushWouldDo(t *testing.T) {
 func TestWhatThereWasNothingToDoForIsNoSuccess(t *testing.T) {
 	bad := errors.New("no")
 	stay, swap := &Change{Way: choose.Stay}, &Change{Way: choose.BySwap}
-	if err := Err([]Result{{Change: stay}, {Change: swap, Err: bad}}); !errors.Is(err, bad) || codeOf(err) != "no" {
+	same := control.Event{Event: control.KindUnchanged}
+	failed := NewResult(swap, control.Status{}, control.Event{}, bad)
+	if err := Err([]Result{NewResult(stay, control.Status{}, same, nil), failed}); !errors.Is(err, bad) || codeOf(err) != "no" {
 		t.Errorf("%v", err)
 	}
-	if _, partial := errors.AsType[*PartialError](Err([]Result{{Change: swap}, {Change: swap, Err: bad}})); !partial {
+	if _, partial := errors.AsType[*PartialError](Err([]Result{NewResult(swap, control.Status{}, control.Event{}, nil), failed})); !partial {
 		t.Error("one of two loads failed, and it is not partial")
 	}
 }

@@ -27,6 +27,7 @@ const (
 	KindFailed     Kind = "failed"      // the old code keeps running
 	KindRolledBack Kind = "rolled-back" // an earlier generation is live again
 	KindRetired    Kind = "retired"     // HotStop of an old generation returned, or was given up
+	KindSkipped    Kind = "skipped"     // a push did not begin with this host
 	KindHostGone   Kind = "host-gone"   // a host ended or cannot be reached
 	KindNote       Kind = "note"        // something worth knowing; nothing changed
 )
