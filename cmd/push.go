@@ -102,7 +102,7 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	if err != nil {
 		return err
 	}
-	found, err := hosts.Find(ctx, s.cfg.Targets)
+	found, err := s.reach.Find(ctx, s.cfg.Targets)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 		}
 	} else {
 		stop := s.beat("pushing")
-		fx := deploy.Effects{Load: s.loader(f, signer), Restore: restorer(f), Status: s.statusOf}
+		fx := deploy.Effects{Load: s.loader(f, signer), Restore: s.restorer(f), Status: s.statusOf}
 		if b != nil {
 			fx.Build, fx.BuildPatch = b.Build, b.BuildPatch
 		}
@@ -185,7 +185,7 @@ func (s *session) changes(ctx context.Context, args []string, as string, all []c
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return sel.find(ctx, b, names)
 		},
-		Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch, Mode: s.mode(), Named: len(named) > 0,
+		Binary: s.binaryOf, Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch, Mode: s.mode(), Named: len(named) > 0,
 	}, all, targeted)
 	changes = append(changes, more...)
 	return changes, holds(changes, all, err)
@@ -204,7 +204,7 @@ func holds(changes []*deploy.Change, all []control.Status, err error) error {
 // loader gives what "load" means with these flags.
 func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.Status, *builder.Artifact) (control.Event, error) {
 	return func(ctx context.Context, st control.Status, art *builder.Artifact) (control.Event, error) {
-		client := control.NewClient(st.Socket)
+		client := s.reach.Client(st)
 		defer client.Close()
 		opts := control.LoadOptions{
 			Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server", AllowDowngrade: f.downgrade,
@@ -225,12 +225,12 @@ func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.S
 }
 
 // restorer gives what "take a patch away" means with these flags.
-func restorer(f pushFlags) func(context.Context, control.Status, string, int) (control.Event, error) {
+func (s *session) restorer(f pushFlags) func(context.Context, control.Status, string, int) (control.Event, error) {
 	return func(ctx context.Context, st control.Status, unit string, to int) (control.Event, error) {
 		if f.dryRun == "server" {
 			return control.Event{Event: control.KindNote, Verdict: control.Patched}, nil
 		}
-		return rollbackHost(ctx, st, unit, &to)
+		return s.rollbackHost(ctx, st, unit, &to)
 	}
 }
 
@@ -277,7 +277,7 @@ func (s *session) pushed(p *ui.Printer, r deploy.Result, several bool) {
 	case s.json() && several:
 		f := explain(r.Err)
 		_ = p.Event(control.Event{
-			Event: control.KindFailed, Verdict: control.Failed, Host: r.Host.Name, PID: r.Host.PID,
+			Event: control.KindFailed, Verdict: control.Failed, Host: r.Host.Name, PID: r.Host.PID, Target: r.Host.Socket,
 			Plugin: r.Change.Plugin, Code: f.Code, Reason: f.Message, Evidence: f.Evidence, Next: f.Next,
 			Diagnostics: f.Diagnostics,
 		})

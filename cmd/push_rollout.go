@@ -141,7 +141,7 @@ func severalLoads(changes []*deploy.Change) bool {
 
 // statusOf asks a host what it runs now.
 func (s *session) statusOf(ctx context.Context, st control.Status) (*control.Status, error) {
-	client := control.NewClient(st.Socket)
+	client := s.reach.Client(st)
 	defer client.Close()
 	return client.Status(ctx)
 }

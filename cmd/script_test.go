@@ -23,7 +23,7 @@ import (
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// TestMain makes this binary the hotgo that scripts run.
+// TestMain makes this binary the hotgo that scripts run, and the ssh that they find.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"hotgo": func() {
@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 				cmd.Build{Version: "v0.0.0-test"},
 			))
 		},
+		"ssh": func() { os.Exit(fakeSSH(os.Args[1:])) },
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -26,6 +27,7 @@ type tree struct {
 	patchErr error
 	errs     map[string]error // of snapshots
 	snapErr  error
+	noBinary error
 	refuse   error // what hosts answer to a patch
 	loaded   loaded
 
@@ -92,6 +94,7 @@ func (tr *tree) sources(mode choose.Mode, named ...string) Sources {
 			return p, tr.patchErr
 		},
 		PlanGenerationPatch: tr.planLoaded,
+		Binary:              func(control.Status) (string, error) { return "server", tr.noBinary },
 	}
 }
 
@@ -207,6 +210,7 @@ func TestPushGoesTheChosenWay(t *testing.T) {
 		"plugin by name, more is edited": {tree: tree{changed: []string{"x/pricing", "x/server"}, verdict: builder.CanPatch}, named: []string{"pricing"}, does: "pricing-key in 1, pricing-key in 2"},
 		"host by name":                   {tree: tree{changed: []string{"x/server"}, verdict: builder.CanPatch}, named: []string{"server"}, does: "patch-key in 1, patch-key in 2"},
 		"sources that do not compile":    {tree: tree{changed: []string{"x/server"}, patchErr: &builder.BuildError{}}, code: "build"},
+		"binary that is elsewhere":       {tree: tree{noBinary: new(hosts.BinaryError)}, code: "elsewhere"},
 		"flags that differ":              {tree: tree{snapErr: &builder.ConflictError{Evidence: []builder.Mismatch{{Rule: "HG0091"}}}}, code: "HG0091"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,6 +251,9 @@ func codeOf(err error) string {
 	}
 	if e, ok := errors.AsType[*builder.ConflictError](err); ok {
 		return e.Evidence[0].Rule
+	}
+	if _, ok := errors.AsType[*hosts.BinaryError](err); ok {
+		return "elsewhere"
 	}
 	if err != nil {
 		return err.Error()

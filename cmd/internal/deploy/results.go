@@ -92,7 +92,7 @@ func each(changes []*Change, answer func(*Change, control.Status) (control.Event
 
 // complete adds what only this side knows of an event.
 func (c *Change) complete(ev control.Event, st control.Status) control.Event {
-	ev.V, ev.Host, ev.PID = control.EventVersion, st.Name, st.PID
+	ev.V, ev.Host, ev.PID, ev.Target = control.EventVersion, st.Name, st.PID, st.Socket
 	if c.Plugin != "" { // else the host knows what a foreign file is
 		ev.Plugin = c.Plugin
 	}

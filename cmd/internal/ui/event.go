@@ -48,8 +48,8 @@ func (v eventView) lines(ev control.Event) []string {
 	}
 	word, look := verdictWord(ev)
 	detail, below := v.detail(ev, reason)
-	if v.hosts && ev.Plugin != "" && ev.Host != "" {
-		detail = append(detail, "-> "+host(ev.Host, ev.PID))
+	if at := machine(ev.Target); (v.hosts || at != "") && ev.Plugin != "" && ev.Host != "" {
+		detail = append(detail, "-> "+host(ev.Host, ev.PID)+at)
 	}
 
 	stamp := v.in(ev.Time).Format("15:04:05")
@@ -321,12 +321,22 @@ func host(name string, pid int) string {
 	return fmt.Sprintf("%s (pid %d)", name, pid)
 }
 
+// machine says which machine a target is on, where it is not this one.
+func machine(target string) string {
+	rest, far := strings.CutPrefix(target, "ssh://")
+	if !far {
+		return ""
+	}
+	at, _, _ := strings.Cut(rest, "/")
+	return " at ssh://" + at
+}
+
 func caller(c *control.Caller) string { return fmt.Sprintf("uid %d pid %d", c.UID, c.PID) }
 
 // cleanEvent gives a copy of ev whose texts are fit for a terminal.
 func cleanEvent(ev control.Event) control.Event {
 	for _, s := range []*string{
-		(*string)(&ev.Event), (*string)(&ev.Verdict), &ev.Host, &ev.Plugin, &ev.Key, &ev.Digest,
+		(*string)(&ev.Event), (*string)(&ev.Verdict), &ev.Host, &ev.Target, &ev.Plugin, &ev.Key, &ev.Digest,
 		&ev.Artifact, &ev.Link, &ev.LinkReason, &ev.Signer, &ev.Code, &ev.Reason, &ev.Next,
 	} {
 		*s = Clean(*s)

@@ -50,8 +50,9 @@ type Event struct {
 	V             int          `json:"v"`
 	Time          time.Time    `json:"time"`
 	Event         Kind         `json:"event"`
-	Host          string       `json:"host,omitempty"` // the host's name
-	PID           int          `json:"pid,omitempty"`  // the host's process id
+	Host          string       `json:"host,omitempty"`   // the host's name
+	PID           int          `json:"pid,omitempty"`    // the host's process id
+	Target        string       `json:"target,omitempty"` // what reaches the host, from where it was asked; hosts leave it out
 	Plugin        string       `json:"plugin,omitempty"`
 	Verdict       Verdict      `json:"verdict,omitempty"`
 	Generation    int          `json:"generation,omitempty"`
