@@ -126,7 +126,7 @@ func runScripts(t *testing.T, files []string, link string, caches map[string]str
 			"interrupt": cmdSignal(os.Interrupt), "murder": cmdSignal(os.Kill), "end": cmdEnd,
 			"waitfor": cmdWaitfor, "hosts": cmdHosts,
 			// script_commands_test.go
-			"fixture": cmdFixture, "example": cmdExample, "serves": cmdServes, "distinct": cmdDistinct, "count": cmdCount,
+			"fixture": cmdFixture, "fleet": cmdFleet, "example": cmdExample, "serves": cmdServes, "distinct": cmdDistinct, "count": cmdCount,
 			"vimsave": cmdSave(vimSave), "codesave": cmdSave(codeSave), "golandsave": cmdSave(golandSave),
 			"normalise": cmdNormalise, "goproxy": cmdGoproxy, "built": cmdBuilt,
 		},
