@@ -24,6 +24,7 @@ type eventView struct {
 	Style
 	verbose bool
 	hosts   bool   // several hosts: each line names its own
+	alike   bool   // their names and numbers do not tell them apart
 	width   int    // of the column of names
 	running string // what serves after a failure, such as "v8 3fa91c"; "" if unknown
 	own     bool   // it is about the host's own code
@@ -48,7 +49,7 @@ func (v eventView) lines(ev control.Event) []string {
 	}
 	word, look := verdictWord(ev)
 	detail, below := v.detail(ev, reason)
-	if at := machine(ev.Target); (v.hosts || at != "") && ev.Plugin != "" && ev.Host != "" {
+	if at := v.at(ev.Target); (v.hosts || at != "") && ev.Plugin != "" && ev.Host != "" {
 		detail = append(detail, "-> "+host(ev.Host, ev.PID)+at)
 	}
 
@@ -321,14 +322,17 @@ func host(name string, pid int) string {
 	return fmt.Sprintf("%s (pid %d)", name, pid)
 }
 
-// machine says which machine a target is on, where it is not this one.
-func machine(target string) string {
+// at says where a host is, where that is not this machine or tells it apart.
+func (v eventView) at(target string) string {
 	rest, far := strings.CutPrefix(target, "ssh://")
-	if !far {
+	switch {
+	case v.alike && target != "":
+		return " at " + target
+	case !far:
 		return ""
 	}
-	at, _, _ := strings.Cut(rest, "/")
-	return " at ssh://" + at
+	machine, _, _ := strings.Cut(rest, "/")
+	return " at ssh://" + machine
 }
 
 func caller(c *control.Caller) string { return fmt.Sprintf("uid %d pid %d", c.UID, c.PID) }
