@@ -110,8 +110,11 @@ func (s *session) rolloutTable(results []deploy.Result) error {
 		if row.Plugin == "" {
 			row.Plugin = r.Change.Plugin
 		}
-		if r.State == rollout.Done || r.State == rollout.Same {
+		switch r.State {
+		case rollout.Done, rollout.Same:
 			row.Generation, row.Key = r.Event.Generation, r.Event.Key
+		case rollout.Failed, rollout.Stuck:
+			row.Unknown = r.Lost() || r.State == rollout.Stuck
 		}
 		if r.Err != nil {
 			f := explain(r.Err)

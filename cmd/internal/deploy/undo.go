@@ -58,7 +58,7 @@ func (p *push) undo(ctx context.Context, n int) error {
 	for i, r := range slices.Backward(h.got) {
 		switch {
 		case r.State == rollout.Done && err != nil:
-		case r.State == rollout.Done, r.State == rollout.Failed && r.lost() && err == nil:
+		case r.State == rollout.Done, r.State == rollout.Failed && r.Lost() && err == nil:
 			err = p.setBack(ctx, h, r, *now)
 		default:
 			continue
@@ -80,13 +80,11 @@ func (p *push) undo(ctx context.Context, n int) error {
 	return failed
 }
 
-// lost reports whether nobody knows how a load ended: the host answered nothing, or
-// nobody waited for the answer.
-func (r Result) lost() bool {
-	if _, answered := errors.AsType[*control.Error](r.Err); answered {
-		return false
-	}
-	return r.Change.Way != choose.Stay
+// Lost reports whether nobody knows how a load ended that was begun: the host answered
+// nothing, or nobody waited for the answer.
+func (r Result) Lost() bool {
+	_, answered := errors.AsType[*control.Error](r.Err)
+	return r.Err != nil && r.Change.Err == nil && !answered && r.Change.Way != choose.Stay
 }
 
 // setBack makes what served before a change serve again. now is what the host runs.

@@ -12,8 +12,9 @@ type Deployed struct {
 	PID        int
 	Plugin     string
 	Result     string // done, unchanged, failed, undone, not undone, not begun
-	Generation int    // that serves because of the push; 0 says nothing
+	Generation int    // that serves because of the push; 0 is what served before
 	Key        string
+	Unknown    bool   // nobody knows what serves
 	Why        string // code of an error
 	Target     string // what reaches the host
 }
@@ -23,7 +24,10 @@ func Rollout(w io.Writer, all []Deployed, s Style) error {
 	rows := [][]string{{"HOST", "PID", "PLUGIN", "RESULT", "RUNS", "WHY", "TARGET"}}
 	for _, d := range all {
 		runs := "as before"
-		if d.Generation > 0 {
+		switch {
+		case d.Unknown:
+			runs = "unknown"
+		case d.Generation > 0:
 			runs = version(d.Generation, Clean(d.Key))
 		}
 		rows = append(rows, []string{

@@ -41,7 +41,7 @@ func TestRolloutTable(t *testing.T) {
 	var b bytes.Buffer
 	err := Rollout(&b, []Deployed{
 		{Host: "shop", PID: 1871, Plugin: "price", Result: "done", Generation: 2, Key: "15f7c3aaaaaaaaaa", Target: "ssh://web1/run/shop.sock"},
-		{Host: "sh\x1b[31mop", PID: 2, Plugin: "price", Result: "not undone", Why: "refused", Target: "/run/\x07shop.sock"},
+		{Host: "sh\x1b[31mop", PID: 2, Plugin: "price", Result: "not undone", Unknown: true, Why: "refused", Target: "/run/\x07shop.sock"},
 		{Host: "shop", PID: 3, Result: "not begun", Target: "/run/c.sock"},
 	}, Style{Dir: plain().Dir, Zone: time.UTC})
 	if err != nil {
