@@ -99,7 +99,7 @@ func (b *binary) plan(ctx context.Context, src Sources, same []control.Status) e
 	for _, st := range same {
 		standing = append(standing, choose.HostOf(st))
 	}
-	if b.Mode != choose.Swap && (b.always || choose.NeedsPatch(b.Sources, standing)) {
+	if b.Mode != choose.Swap && (b.always || b.own || choose.NeedsPatch(b.Sources, standing)) {
 		b.Patch, b.PatchErr = src.PlanPatch(ctx, host, b.Plugins)
 	}
 	b.PlanGenerations(standing, func(p builder.Plugin, key string) (*builder.PatchPlan, error) {
