@@ -75,6 +75,7 @@ type Event struct {
 	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
 	Signer        string       `json:"signer,omitempty"` // id of the trusted key that signed the artifact
+	DryRun        bool         `json:"dry_run,omitempty"` // the host was only asked; nothing was loaded
 	Caller        *Caller      `json:"caller,omitempty"` // who asked, where the socket knows
 }
 
