@@ -150,7 +150,9 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 		began := time.Now()
 		results = deploy.Push(ctx, changes, order, fx, func(r deploy.Result) { s.pushed(p, r, several) })
 		stop()
-		s.summary(results, time.Since(began))
+		if f.dryRun == "" {
+			s.summary(results, time.Since(began))
+		}
 	}
 	return s.pushAnswer(results, found, f)
 }

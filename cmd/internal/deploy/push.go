@@ -229,6 +229,9 @@ func (r *Result) push(ctx context.Context, fx Effects) {
 	default:
 		ev, err = fx.Load(ctx, r.Host, r.Change.Artifact)
 	}
+	if ev.Event == control.KindNote { // it was only asked for
+		ev.Reason = r.predict().Reason
+	}
 	if ev.TotalMS == 0 && r.Change.Way != choose.Stay {
 		ev.TotalMS = float64(time.Since(start).Microseconds()) / 1000
 	}
