@@ -31,7 +31,9 @@ func TestPlan(t *testing.T) {
 		{"canary, then a few", Options{Strategy: Canary, MaxUnavailable: Share{Count: 2}}, 4, none, "[[0] [1 2] [3]]", "host 0 first, alone; then 3 hosts, 2 at a time"},
 		{"the only one is the canary", Options{Strategy: Canary}, 1, none, "[[0]]", "host 0 first, alone"},
 		{
-			"who has it is no canary", Options{Strategy: Canary}, 4, func(n int) bool { return n < 2 }, "[[0 1] [2] [3]]",
+			"who has it is no canary",
+			Options{Strategy: Canary},
+			4, func(n int) bool { return n < 2 }, "[[0 1] [2] [3]]",
 			"2 hosts have the version already; then host 2 first, alone; then 1 host together",
 		},
 		{"all have it", Options{Strategy: Canary}, 2, func(int) bool { return true }, "[[0 1]]", "2 hosts have the version already"},

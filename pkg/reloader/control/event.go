@@ -74,9 +74,9 @@ type Event struct {
 	Notes         []Finding    `json:"notes,omitempty"` // what is worth knowing about a change that was made
 	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
-	Signer        string       `json:"signer,omitempty"` // id of the trusted key that signed the artifact
+	Signer        string       `json:"signer,omitempty"`  // id of the trusted key that signed the artifact
 	DryRun        bool         `json:"dry_run,omitempty"` // the host was only asked; nothing was loaded
-	Caller        *Caller      `json:"caller,omitempty"` // who asked, where the socket knows
+	Caller        *Caller      `json:"caller,omitempty"`  // who asked, where the socket knows
 }
 
 // Phases splits an event's time. Every figure is in milliseconds; a phase that
