@@ -53,15 +53,15 @@ func (fx Effects) build(ctx context.Context, changes []*Change) {
 func Push(ctx context.Context, changes []*Change, o rollout.Options, fx Effects, done func(Result)) []Result {
 	fx.build(ctx, changes)
 	p := newPush(changes, fx, done)
-	plan := p.plan(o)
-	p.undoes = plan.Undo
-	var states []rollout.State
-	if known := slices.ContainsFunc(p.refused, func(r Result) bool { return r.Err != nil }); !plan.Stop || !known {
-		states = rollout.Run(ctx, plan, rollout.Effects{Apply: p.apply, Undo: p.undo})
-	} else {
-		states = make([]rollout.State, len(p.hosts))
+	for _, r := range p.refused {
+		p.tell(r)
 	}
-	return p.end(states)
+	plan := p.plan(o)
+	p.stops, p.undoes = plan.Stop, plan.Undo
+	if !plan.Stop || len(p.refused) == 0 {
+		rollout.Run(ctx, plan, rollout.Effects{Apply: p.apply, Undo: p.undo})
+	}
+	return p.end()
 }
 
 // PlanOf says in what order Push would change the hosts.
@@ -77,16 +77,17 @@ func PlanOf(changes []*Change, o rollout.Options) (plan rollout.Plan, names []st
 type push struct {
 	fx      Effects
 	done    func(Result)
-	undoes  bool
+	stops   bool       // at the first failure
+	undoes  bool       // what was done, then
 	mu      sync.Mutex // held while done runs
 	hosts   []*pushed
-	refused []Result // what is not tried
+	refused []Result // what is known to fail, and not tried
 }
 
 // pushed is one host of a push. One goroutine at a time has it.
 type pushed struct {
 	before control.Status // what it ran when its turn came
-	want   []Result       // in order
+	want   []Result       // in order; what is tried is taken off
 	got    []Result
 }
 
@@ -132,55 +133,52 @@ func (p *push) apply(ctx context.Context, n int) rollout.State {
 			h.before = *st
 		}
 	}
-	for _, r := range h.want {
+	state := rollout.Same
+	for all := h.want; len(h.want) > 0 && (state != rollout.Failed || !p.stops); {
+		r := h.want[0]
+		h.want = h.want[1:]
 		if r.Err == nil {
 			r.push(ctx, p.fx)
 		}
-		refusal := r.refusal()
-		if refusal == nil {
-			p.got(h, r)
-			continue
-		}
-		more := r.instead(refusal, h.want)
-		p.fx.build(ctx, more)
-		for _, r := range each(more, nothing) {
-			if r.Err == nil {
-				r.push(ctx, p.fx)
+		tried := []Result{r}
+		if refusal := r.refusal(); refusal != nil {
+			more := r.instead(refusal, all)
+			p.fx.build(ctx, more)
+			tried = each(more, nothing)
+			for i := range tried {
+				if tried[i].Err == nil {
+					tried[i].push(ctx, p.fx)
+				}
 			}
-			p.got(h, r)
 		}
-	}
-	state := rollout.Same
-	for _, r := range h.got {
-		switch r.State {
-		case rollout.Failed:
-			return rollout.Failed
-		case rollout.Done:
-			state = rollout.Done
+		for _, r := range tried {
+			switch p.got(h, r) {
+			case rollout.Failed:
+				state = rollout.Failed
+			case rollout.Done:
+				if state == rollout.Same {
+					state = rollout.Done
+				}
+			}
 		}
 	}
 	return state
 }
 
-func (p *push) got(h *pushed, r Result) {
+func (p *push) got(h *pushed, r Result) rollout.State {
 	r = NewResult(r.Change, r.Host, r.Event, r.Err)
 	h.got = append(h.got, r)
 	p.tell(r)
+	return r.State
 }
 
 // end gives all results, with what was not tried.
-func (p *push) end(states []rollout.State) []Result {
+func (p *push) end() []Result {
 	results := p.refused
-	for _, r := range results {
-		p.tell(r)
-	}
-	for n, h := range p.hosts {
-		if len(h.got) > 0 {
-			results = append(results, h.got...)
-			continue
-		}
+	for _, h := range p.hosts {
+		results = append(results, h.got...)
 		for _, r := range h.want {
-			r.State = states[n]
+			r.State = rollout.Skipped
 			r.Event = r.Change.complete(control.Event{Event: control.KindSkipped, Reason: "the rollout had stopped"}, r.Host)
 			results = append(results, r)
 			p.tell(r)

@@ -117,6 +117,49 @@ func (f *fleet) push(t *testing.T, o rollout.Options) (did, told string, err err
 
 var unwell = &control.Error{Code: control.CodeUnhealthy, Message: "unwell"}
 
+// What of a host was loaded before something else failed there is set back, and what
+// comes after is not begun.
+func TestFailureInTheMiddleOfAHostLeavesNothingThere(t *testing.T) {
+	f := newFleet(1)
+	fx := f.effects()
+	load := fx.Load
+	fx.Load = func(ctx context.Context, st control.Status, a *builder.Artifact) (control.Event, error) {
+		if a.Manifest.Plugin != "greet" {
+			return control.Event{}, unwell
+		}
+		return load(ctx, st, a)
+	}
+	var changes []*Change
+	for _, plugin := range []string{"greet", "pricing", "tax"} {
+		a := &builder.Artifact{Manifest: builder.Manifest{Plugin: plugin, Key: "new"}}
+		changes = append(changes, &Change{Plugin: plugin, Way: choose.BySwap, Artifact: a, Hosts: slices.Clone(f.hosts)})
+	}
+	var states []rollout.State
+	for _, r := range Push(t.Context(), changes, rollout.Options{Strategy: rollout.Rolling}, fx, func(Result) {}) {
+		states = append(states, r.State)
+	}
+	if want := []rollout.State{rollout.Undone, rollout.Failed, rollout.Skipped}; !slices.Equal(states, want) || f.hosts[0].Plugins[0].Live != 1 {
+		t.Errorf("states %v, want %v; v%d serves", states, want, f.hosts[0].Plugins[0].Live)
+	}
+}
+
+func TestWhatIsKnownToFailIsNotBegun(t *testing.T) {
+	f := newFleet(2)
+	a := &builder.Artifact{Manifest: builder.Manifest{Plugin: "greet", Key: "new"}}
+	changes := []*Change{
+		{Plugin: "greet", Way: choose.BySwap, Artifact: a, Hosts: slices.Clone(f.hosts[:1])},
+		{Plugin: "greet", Way: choose.Refused, Err: unwell, Hosts: slices.Clone(f.hosts[1:])},
+	}
+	results := Push(t.Context(), changes, rollout.Options{Strategy: rollout.Rolling}, f.effects(), func(Result) {})
+	if err := Err(results); len(f.did) > 0 || !errors.Is(err, unwell) {
+		t.Errorf("it did %q and ended with %v", f.did, err)
+	}
+	results = Push(t.Context(), changes, rollout.Options{}, f.effects(), func(Result) {})
+	if _, partial := errors.AsType[*PartialError](Err(results)); len(f.did) != 1 || !partial {
+		t.Errorf("it did %q and ended with %v", f.did, Err(results))
+	}
+}
+
 func TestRollout(t *testing.T) {
 	for name, tc := range map[string]struct {
 		options rollout.Options

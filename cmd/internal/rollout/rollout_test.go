@@ -144,38 +144,23 @@ func TestAllGoOnAfterAFailure(t *testing.T) {
 }
 
 // An interruption is no reason to leave half a rollout, and its end must not keep
-// targets from being set back.
-func TestInterruptionSetsBack(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	w := &world{}
-	fx := w.effects()
-	apply := fx.Apply
-	fx.Apply = func(ctx context.Context, target int) State {
-		if target == 1 {
-			cancel()
+// targets from being set back. After the last target there is nothing to set back.
+func TestInterruptionLeavesAllOrNothing(t *testing.T) {
+	for n, want := range map[int][]State{3: {Undone, Undone, Skipped}, 2: {Done, Done}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &world{}
+		fx := w.effects()
+		apply := fx.Apply
+		fx.Apply = func(ctx context.Context, target int) State {
+			if target == 1 {
+				cancel()
+			}
+			return apply(ctx, target)
 		}
-		return apply(ctx, target)
-	}
-	states := Run(ctx, New(Options{Strategy: Rolling}, 3, func(int) bool { return false }), fx)
-	if want := []State{Undone, Undone, Skipped}; !slices.Equal(states, want) {
-		t.Errorf("states %v, want %v", states, want)
-	}
-}
-
-func TestInterruptionAfterTheLastOneKeepsAll(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	w := &world{}
-	fx := w.effects()
-	apply := fx.Apply
-	fx.Apply = func(ctx context.Context, target int) State {
-		if target == 1 {
-			cancel()
+		states := Run(ctx, New(Options{Strategy: Rolling}, n, func(int) bool { return false }), fx)
+		if !slices.Equal(states, want) {
+			t.Errorf("states %v, want %v", states, want)
 		}
-		return apply(ctx, target)
-	}
-	states := Run(ctx, New(Options{Strategy: Rolling}, 2, func(int) bool { return false }), fx)
-	if want := []State{Done, Done}; !slices.Equal(states, want) {
-		t.Errorf("states %v, want %v", states, want)
 	}
 }
 

@@ -62,7 +62,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // user's configuration, so there are few: nobody can be asked for a password, a link
 // that is dead has to be noticed, and what the user wants of a login (a command, other
 // forwardings that have to succeed, a shared connection, which would outlive hotgo) is
-// not wanted here.
+// not wanted here. RemoteCommand is the youngest: OpenSSH 7.6 has it.
 func (m Machine) arguments(more ...string) []string {
 	args := []string{
 		"-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "RemoteCommand=none",
