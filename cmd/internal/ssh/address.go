@@ -9,8 +9,9 @@
 //	ssh web1 sh          lists sockets, where a target does not name one
 //	ssh -L … web1 cat    forwards them for as long as hotgo lives
 //
-// The command is what ends the second one: cat ends with its input, so ssh ends with
-// hotgo, however hotgo ends. It also says when the way is open, by giving back a line.
+// The command is what ends the second one: cat ends with its input, and ssh with cat and
+// the connections that it forwards, however hotgo ends. It also says when the way is
+// open, by giving back a line.
 package ssh
 
 import (
