@@ -55,7 +55,7 @@ func (s *session) diff(ctx context.Context, base string, detailed bool) error {
 	}
 	defer b.Close()
 	src := deploy.Sources{
-		Mode: s.mode(), Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch,
+		Mode: s.mode(), Binary: s.binaryOf, Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch,
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return s.selection(nil).find(ctx, b, names)
 		},
@@ -100,7 +100,7 @@ func (s *session) verdicts(ctx context.Context, src deploy.Sources) ([]deploy.Ve
 			return []deploy.Verdict{v}, err
 		}
 	}
-	found, err := hosts.Find(ctx, s.cfg.Targets)
+	found, err := s.reach.Find(ctx, s.cfg.Targets)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,13 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/scaffold"
+	"github.com/hotgo/hotgo/cmd/internal/ssh"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/cmd/internal/verify"
 	"github.com/hotgo/hotgo/pkg/builder"
@@ -102,8 +105,13 @@ func (a *app) finish(ctx context.Context, err error) int {
 		return exitOther // nobody reads any more
 	default:
 		f = explain(err)
+		said := map[string]bool{} // what does not build does so for every host
 		for _, one := range parts(err) {
-			a.printProblem(explain(one))
+			f := explain(one)
+			if !said[f.Message] {
+				a.printProblem(f)
+			}
+			said[f.Message] = true
 		}
 	}
 	if a.wantsJSON() {
@@ -196,6 +204,12 @@ func explained(err error) (failure, bool) {
 			exit: exitOf(e.Code), Code: e.Code, Rule: e.Rule, Evidence: e.Evidence, Limit: e.Limit, Next: e.Next,
 		}, true
 	}
+	if e, ok := errors.AsType[*hosts.BinaryError](err); ok {
+		return explainBinary(e), true
+	}
+	if e, ok := errors.AsType[*ssh.Error](err); ok {
+		return failure{exit: exitNoHost, Code: "no-host", Message: e.Error(), Details: e.Said, Next: cmp.Or(e.Next, e.Machine.ByHand())}, true
+	}
 	if e, ok := errors.AsType[*control.UnreachableError](err); ok {
 		f := failure{exit: exitNoHost, Code: "no-host", Next: "hotgo status"}
 		if e.Target == "" {
@@ -210,6 +224,17 @@ func explained(err error) (failure, bool) {
 		return failure{exit: exitOther, Code: "error"}, true
 	}
 	return failure{}, false
+}
+
+// explainBinary is for hosts whose binary has to be built for, and is elsewhere.
+func explainBinary(e *hosts.BinaryError) failure {
+	f := failure{exit: exitUsage, Code: "usage", Next: "copy it here, then the same command with --host ./" + filepath.Base(e.Host.Executable)}
+	for _, l := range e.Looked {
+		f.Evidence = append(f.Evidence, control.Evidence{
+			What: l.Path, Host: "build " + e.Host.BuildID, Artifact: cmp.Or(l.BuildID, "none"),
+		})
+	}
+	return f
 }
 
 // explainSignature is for signatures and keys on this side of the socket.

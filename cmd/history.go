@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hotgo/hotgo/cmd/internal/config"
-	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -21,13 +20,13 @@ func newHistory(a *app) *cobra.Command {
   hotgo history --target shop -o json`,
 		Args: args(cobra.NoArgs),
 		RunE: a.verb(func(ctx context.Context, s *session, _ []string) error {
-			found, err := hosts.Find(ctx, s.cfg.Targets)
+			found, err := s.reach.Find(ctx, s.cfg.Targets)
 			if err != nil {
 				return err
 			}
 			all := control.History{V: control.EventVersion, Events: []control.Event{}}
 			for _, st := range found.Hosts {
-				h, err := journal(ctx, st)
+				h, err := s.journal(ctx, st)
 				if err != nil {
 					found.Missing = append(found.Missing, err)
 					continue
@@ -48,8 +47,8 @@ func newHistory(a *app) *cobra.Command {
 }
 
 // journal asks one host. Its events name it, for several journals are merged.
-func journal(ctx context.Context, st control.Status) (*control.History, error) {
-	client := control.NewClient(st.Socket)
+func (s *session) journal(ctx context.Context, st control.Status) (*control.History, error) {
+	client := s.reach.Client(st)
 	defer client.Close()
 	h, err := client.History(ctx)
 	if err != nil {

@@ -81,7 +81,7 @@ func (s *session) live(ctx context.Context, sel selection) (*live, error) {
 
 		PlanGenerationPatch: l.builder.PlanGenerationPatch,
 		Rollback: func(ctx context.Context, h devloop.Host, plugin string, to *int) (control.Event, error) {
-			return rollbackHost(ctx, h.Status, plugin, to)
+			return l.session.rollbackHost(ctx, h.Status, plugin, to)
 		},
 		Watch: l.watch,
 		Emit:  l.emit,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -25,6 +27,7 @@ type pushFlags struct {
 	wait, detach, detailed, downgrade, release bool
 	dryRun                                     string // "", "client" or "server"
 	plugin                                     string // what a file is that hotgo did not build
+	rollout                                    rolloutFlags
 }
 
 func newPush(a *app) *cobra.Command {
@@ -78,8 +81,10 @@ it, and why) and refuses it; --release says that it is to be loaded all the same
 	c.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run, exit with 2 where something would be loaded")
 	c.Flags().BoolVar(&f.downgrade, "allow-downgrade", false, "have hosts that trust keys take what was signed before what they have taken")
 	c.Flags().BoolVar(&f.release, "release", false, "take what is pushed out of quarantine, where hosts have it there")
+	f.rollout.register(c.Flags())
 	c.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	_ = c.RegisterFlagCompletionFunc("plugin", a.completePlugins)
+	_ = c.RegisterFlagCompletionFunc("strategy", completeStrategies)
 	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
 	c.MarkFlagsMutuallyExclusive("wait", "detach")
 	return c
@@ -93,7 +98,7 @@ func (f *pushFlags) check() error {
 		return &usageError{msg: "--detach contradicts --dry-run", next: "hotgo push --help"}
 	}
 	f.detach = f.detach || !f.wait
-	return nil
+	return f.rollout.check(f.detach)
 }
 
 func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
@@ -101,8 +106,11 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	if err != nil {
 		return err
 	}
-	found, err := hosts.Find(ctx, s.cfg.Targets)
+	found, err := s.reach.Find(ctx, s.cfg.Targets)
 	if err != nil {
+		return err
+	}
+	if err := f.rollout.lacking(found); err != nil {
 		return err
 	}
 	// One builder plans and builds: what it compiled to compare, it links. Files
@@ -126,19 +134,29 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	for _, st := range found.Hosts {
 		p.Seed(st) // where there are several, each line says which
 	}
+	several := severalLoads(changes)
+	s.announce(changes, f.rollout.options)
 	if f.dryRun == "client" {
 		for _, r := range deploy.Predict(changes) {
 			results = append(results, r)
-			s.pushed(p, r, len(changes) > 1)
+			s.pushed(p, r, several)
 		}
 	} else {
 		stop := s.beat("pushing")
-		fx := deploy.Effects{Load: s.loader(f, signer), Restore: restorer(f)}
+		fx := deploy.Effects{Load: s.loader(f, signer), Restore: s.restorer(f), Status: s.statusOf}
 		if b != nil {
 			fx.Build, fx.BuildPatch = b.Build, b.BuildPatch
 		}
-		results = deploy.Push(ctx, changes, fx, func(r deploy.Result) { s.pushed(p, r, len(changes) > 1) })
+		order := f.rollout.options
+		if f.dryRun != "" {
+			order.Strategy = rollout.All // nothing happens that would have to be undone
+		}
+		began := time.Now()
+		results = deploy.Push(ctx, changes, order, fx, func(r deploy.Result) { s.pushed(p, r, several) })
 		stop()
+		if f.dryRun == "" {
+			s.summary(results, time.Since(began))
+		}
 	}
 	return s.pushAnswer(results, found, f)
 }
@@ -173,7 +191,7 @@ func (s *session) changes(ctx context.Context, args []string, as string, all []c
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return sel.find(ctx, b, names)
 		},
-		Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch, Mode: s.mode(), Named: len(named) > 0,
+		Binary: s.binaryOf, Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch, Mode: s.mode(), Named: len(named) > 0,
 	}, all, targeted)
 	changes = append(changes, more...)
 	return changes, holds(changes, all, err)
@@ -192,7 +210,7 @@ func holds(changes []*deploy.Change, all []control.Status, err error) error {
 // loader gives what "load" means with these flags.
 func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.Status, *builder.Artifact) (control.Event, error) {
 	return func(ctx context.Context, st control.Status, art *builder.Artifact) (control.Event, error) {
-		client := control.NewClient(st.Socket)
+		client := s.reach.Client(st)
 		defer client.Close()
 		opts := control.LoadOptions{
 			Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server", AllowDowngrade: f.downgrade,
@@ -214,12 +232,12 @@ func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.S
 }
 
 // restorer gives what "take a patch away" means with these flags.
-func restorer(f pushFlags) func(context.Context, control.Status, string, int) (control.Event, error) {
+func (s *session) restorer(f pushFlags) func(context.Context, control.Status, string, int) (control.Event, error) {
 	return func(ctx context.Context, st control.Status, unit string, to int) (control.Event, error) {
 		if f.dryRun == "server" {
 			return control.Event{Event: control.KindNote, Verdict: control.Patched}, nil
 		}
-		return rollbackHost(ctx, st, unit, &to)
+		return s.rollbackHost(ctx, st, unit, &to)
 	}
 }
 
@@ -269,7 +287,7 @@ func (s *session) pushed(p *ui.Printer, r deploy.Result, several bool) {
 	case s.json() && several:
 		f := explain(r.Err)
 		_ = p.Event(control.Event{
-			Event: control.KindFailed, Verdict: control.Failed, Host: r.Host.Name, PID: r.Host.PID,
+			Event: control.KindFailed, Verdict: control.Failed, Host: r.Host.Name, PID: r.Host.PID, Target: r.Host.Socket,
 			Plugin: r.Change.Plugin, Code: f.Code, Reason: f.Message, Evidence: f.Evidence, Next: f.Next,
 			Diagnostics: f.Diagnostics,
 		})
@@ -286,7 +304,7 @@ func (s *session) pushAnswer(results []deploy.Result, found *hosts.Found, f push
 		if a := r.Change.Artifact; a != nil {
 			name, digest = cmp.Or(name, nameOf(a)), a.Digest
 		}
-		if r.Err != nil || s.json() || digest == "" || r.Change.Way == choose.Stay && r.Change.Artifact == nil {
+		if r.State != rollout.Done && r.State != rollout.Same || s.json() || digest == "" || r.Change.Way == choose.Stay && r.Change.Artifact == nil {
 			continue
 		}
 		line := name + "@" + digest

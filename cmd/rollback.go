@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
@@ -50,7 +51,7 @@ what serves now.`,
 }
 
 func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
-	found, err := hosts.Find(ctx, s.cfg.Targets)
+	found, err := s.reach.Find(ctx, s.cfg.Targets)
 	if err != nil {
 		return err
 	}
@@ -69,8 +70,8 @@ func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
 		if !hosts.Holds(st, plugin) && own != plugin && len(s.cfg.Targets) == 0 {
 			continue
 		}
-		r := deploy.Result{Change: &deploy.Change{Plugin: plugin}, Host: st}
-		r.Event, r.Err = rollbackHost(ctx, st, plugin, to)
+		ev, err := s.rollbackHost(ctx, st, plugin, to)
+		r := deploy.NewResult(&deploy.Change{Plugin: plugin, Way: choose.Original}, st, ev, err)
 		results = append(results, r)
 		if r.Err != nil {
 			continue
@@ -87,17 +88,21 @@ func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
 	if len(results) == 0 {
 		return &deploy.NoHolderError{Plugins: []string{plugin}, Hosts: found.Hosts}
 	}
-	return deploy.Err(results)
+	err = deploy.Err(results)
+	if e, ok := err.(*deploy.PartialError); ok {
+		e.What = "rollbacks"
+	}
+	return err
 }
 
-func rollbackHost(ctx context.Context, st control.Status, plugin string, to *int) (control.Event, error) {
-	client := control.NewClient(st.Socket)
+func (s *session) rollbackHost(ctx context.Context, st control.Status, plugin string, to *int) (control.Event, error) {
+	client := s.reach.Client(st)
 	defer client.Close()
 	ev, err := client.Rollback(ctx, plugin, to)
 	if err != nil {
 		return control.Event{}, fmt.Errorf("%s was not rolled back in %s (pid %d): %w", plugin, st.Name, st.PID, err)
 	}
-	ev.Host, ev.PID, ev.Plugin, ev.Caller = st.Name, st.PID, plugin, nil
+	ev.Host, ev.PID, ev.Target, ev.Plugin, ev.Caller = st.Name, st.PID, st.Socket, plugin, nil
 	return *ev, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //
 //	fixture NAME                copy testdata/fixture/NAME here, with a go.mod;
 //	                            its server says what its plugin says, 100 times a second
+//	fleet N NAME COMMAND…       start NAME1 to NAMEN, each with its number as last argument
 //	example NAME                copy examples/NAME to examples/NAME, with a go.mod
 //	serves NAME REGEXP          what the host says from now on matches
 //	distinct FILE TO            write the lines of a file without repetitions
@@ -44,6 +46,18 @@ func cmdFixture(ts *testscript.TestScript, neg bool, args []string) {
 	from := filepath.Join(ts.Getenv("SCRIPT_REPO"), "cmd", "testdata", "fixture", args[0])
 	ts.Check(os.CopyFS(ts.MkAbs("."), os.DirFS(from)))
 	cmdGomod(ts, false, []string{"example.com/" + args[0]})
+}
+
+func cmdFleet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fleet n name command args...")
+	}
+	size, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for n := range size {
+		number := strconv.Itoa(n + 1)
+		cmdStart(ts, false, append(slices.Insert(slices.Clone(args[2:]), 0, args[1]+number), number))
+	}
 }
 
 func cmdExample(ts *testscript.TestScript, neg bool, args []string) {

@@ -23,7 +23,7 @@ import (
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// TestMain makes this binary the hotgo that scripts run.
+// TestMain makes this binary the hotgo that scripts run, and the ssh that they find.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"hotgo": func() {
@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 				cmd.Build{Version: "v0.0.0-test"},
 			))
 		},
+		"ssh": func() { os.Exit(fakeSSH(os.Args[1:])) },
 	})
 }
 
@@ -125,7 +126,7 @@ func runScripts(t *testing.T, files []string, link string, caches map[string]str
 			"interrupt": cmdSignal(os.Interrupt), "murder": cmdSignal(os.Kill), "end": cmdEnd,
 			"waitfor": cmdWaitfor, "hosts": cmdHosts,
 			// script_commands_test.go
-			"fixture": cmdFixture, "example": cmdExample, "serves": cmdServes, "distinct": cmdDistinct, "count": cmdCount,
+			"fixture": cmdFixture, "fleet": cmdFleet, "example": cmdExample, "serves": cmdServes, "distinct": cmdDistinct, "count": cmdCount,
 			"vimsave": cmdSave(vimSave), "codesave": cmdSave(codeSave), "golandsave": cmdSave(golandSave),
 			"normalise": cmdNormalise, "goproxy": cmdGoproxy, "built": cmdBuilt,
 		},

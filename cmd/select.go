@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/scaffold"
 	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // selection says which plugins a command is about: those named, else those
@@ -26,6 +28,15 @@ func (s *session) selection(named []string, near ...string) selection {
 		sel.dirs = append(sel.dirs, root)
 	}
 	return sel
+}
+
+// binaryOf gives the file that a host runs. Where that is elsewhere, --host may name a
+// copy.
+func (s *session) binaryOf(st control.Status) (string, error) {
+	if fi, err := os.Stat(s.cfg.Host); err == nil && fi.Mode().IsRegular() {
+		return hosts.FindBinary(st, s.cfg.Host)
+	}
+	return hosts.FindBinary(st)
 }
 
 // find resolves the selection; held are the names that hosts bind or hold.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/builder"
 )
@@ -39,6 +40,7 @@ type session struct {
 	close func()
 	cfg   *config.Config
 	dir   string // the current directory
+	reach *hosts.Reach
 }
 
 // open reads the configuration and starts the clock of --timeout.
@@ -48,12 +50,18 @@ func (a *app) open(c *cobra.Command) (*session, error) {
 		return nil, err
 	}
 	a.cfg = cfg
-	s := &session{app: a, cfg: cfg, ctx: c.Context(), close: func() {}}
+	s := &session{app: a, cfg: cfg, ctx: c.Context(), reach: new(hosts.Reach)}
+	s.close = s.reach.Close
 	if s.dir, err = os.Getwd(); err != nil {
 		return nil, fmt.Errorf("find the current directory: %w", err)
 	}
 	if cfg.Timeout > 0 {
-		s.ctx, s.close = context.WithTimeoutCause(s.ctx, cfg.Timeout, errTimeout)
+		var stop context.CancelFunc
+		s.ctx, stop = context.WithTimeoutCause(s.ctx, cfg.Timeout, errTimeout)
+		s.close = func() {
+			s.reach.Close()
+			stop()
+		}
 	}
 	a.ctx = s.ctx
 	if !cfg.Quiet {

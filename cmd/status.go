@@ -33,7 +33,7 @@ all of these places, and also why a version that is live is not thin.`,
   hotgo status --target shop -o json`,
 		Args: args(cobra.NoArgs),
 		RunE: a.verb(func(ctx context.Context, s *session, _ []string) error {
-			found, err := hosts.Find(ctx, s.cfg.Targets)
+			found, err := s.reach.Find(ctx, s.cfg.Targets)
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/hotgo/hotgo/cmd/internal/config"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
-	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/cmd/internal/verify"
 	"github.com/hotgo/hotgo/pkg/builder"
@@ -82,7 +81,7 @@ func (s *session) verify(ctx context.Context, path, host string) error {
 		return err
 	}
 	defer s.beat("verifying")()
-	fx := verify.Effects{DryRun: dryRun, Explain: s.explainReport, CompareBodies: s.compareBodies}
+	fx := verify.Effects{DryRun: s.dryRun, Explain: s.explainReport, CompareBodies: s.compareBodies}
 	answer := ui.VerifyAnswer{V: 1, Verdict: ui.VerifyFits}
 	for _, subject := range subjects {
 		v, err := verify.Judge(ctx, path, plugin, subject, fx)
@@ -154,7 +153,7 @@ func (s *session) subjects(ctx context.Context, path, host string) (subjects []v
 		subjects, err = verify.Find(ctx, host)
 		return subjects, nil, err
 	}
-	found, err := hosts.Find(ctx, s.cfg.Targets)
+	found, err := s.reach.Find(ctx, s.cfg.Targets)
 	if err != nil {
 		if e, ok := errors.AsType[*control.UnreachableError](err); ok && e.Target == "" {
 			err = &usageError{msg: "no host runs: say which one is meant", next: "hotgo verify " + path + " --host ./server"}
@@ -180,12 +179,12 @@ func (s *session) subjects(ctx context.Context, path, host string) (subjects []v
 }
 
 // dryRun has a host check the artifact itself, with the signature that lies beside it.
-func dryRun(ctx context.Context, st control.Status, path string) (*control.Event, error) {
+func (s *session) dryRun(ctx context.Context, st control.Status, path string) (*control.Event, error) {
 	signature, err := builder.ReadSignature(path)
 	if err != nil {
 		return nil, err
 	}
-	client := control.NewClient(st.Socket)
+	client := s.reach.Client(st)
 	defer client.Close()
 	return client.LoadFile(ctx, path, control.LoadOptions{DryRun: true, Signature: signature})
 }

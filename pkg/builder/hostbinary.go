@@ -11,6 +11,7 @@ import (
 // HostBinary is what the file of a program says about its fitness as a host.
 type HostBinary struct {
 	Package   string            // import path of its main package
+	BuildID   string            // Go's, as control.Status has it
 	GoVersion string            // without experiments, such as go1.26.8
 	GOOS      string            //
 	GOARCH    string            //
@@ -35,7 +36,7 @@ func ReadHost(path string) (*HostBinary, error) {
 		return nil, err
 	}
 	h := &HostBinary{
-		Package: fp.Package, GoVersion: toolchain(fp.GoVersion), GOOS: fp.Settings["GOOS"], GOARCH: fp.Settings["GOARCH"],
+		Package: fp.Package, BuildID: fp.BuildID, GoVersion: toolchain(fp.GoVersion), GOOS: fp.Settings["GOOS"], GOARCH: fp.Settings["GOARCH"],
 		Settings: fp.Settings, Static: fp.Kind == abi.Executable && fp.Interp == "", Reloader: embedsReloader(fp),
 		KnownIssue: abi.KnownIssue(fp.GoVersion),
 	}

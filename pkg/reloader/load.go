@@ -101,7 +101,7 @@ type transaction struct {
 // load runs a transaction and records how it ended.
 func (h *Host) load(ctx context.Context, req loadRequest) (control.Event, error) {
 	began := time.Now()
-	t := &transaction{h: h, req: req, event: control.Event{Caller: req.caller}, told: make(chan struct{})}
+	t := &transaction{h: h, req: req, event: control.Event{Caller: req.caller, DryRun: req.dryRun}, told: make(chan struct{})}
 	defer close(t.told)
 	err := t.run(ctx)
 	if t.file != nil && !(t.mapped && t.file.keep) {

@@ -148,6 +148,9 @@ func TestMountedHandlerLoadsAndTells(t *testing.T) {
 	if a.status != 200 || price.Generation() != 0 {
 		t.Fatalf("dry run: %d %s", a.status, a.body)
 	}
+	if a = do(t, request(t, "POST", url+"/v1/load?dry_run=1", strings.NewReader("no artifact"), ctype, octets)); a.status != 422 {
+		t.Fatalf("dry run of nothing: %d %s", a.status, a.body)
+	}
 	a = do(t, request(t, "POST", url+"/v1/load", bytes.NewReader(b), ctype, octets))
 	var ev control.Event
 	if err := json.Unmarshal([]byte(a.body), &ev); err != nil || a.status != 200 || ev.Verdict != control.Swapped {
@@ -164,9 +167,13 @@ func TestMountedHandlerLoadsAndTells(t *testing.T) {
 			t.Errorf("metrics lack %q:\n%s", want, a.body)
 		}
 	}
+	if strings.Contains(a.body, `verdict="failed"`) {
+		t.Errorf("a question counts as a failure:\n%s", a.body)
+	}
 	var history control.History
 	a = do(t, request(t, "GET", url+"/v1/history", nil))
-	if err := json.Unmarshal([]byte(a.body), &history); err != nil || len(history.Events) < 3 || history.Events[0].Event != control.KindStarted {
+	if err := json.Unmarshal([]byte(a.body), &history); err != nil || len(history.Events) < 4 || history.Events[0].Event != control.KindStarted ||
+		!history.Events[1].DryRun || !history.Events[2].DryRun || history.Events[3].DryRun {
 		t.Errorf("history: %s", a.body)
 	}
 	var s control.Status

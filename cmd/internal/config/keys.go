@@ -120,7 +120,7 @@ var Keys = []Key{
 	},
 	{
 		Name: "target", Env: []string{"HOTGO_TARGET", "HOTGO_SOCKET"}, Kind: List, Group: Target, Default: []string(nil),
-		Usage: "the `host` to speak to: a socket's path, a process name or a pid; repeatable",
+		Usage: "the `host` to speak to: a socket's path, a process name, a pid, a pattern, or ssh://MACHINE; repeatable",
 		Unset: "every host of this user that holds the plugin", Example: "[shop, /run/shop.sock]",
 		set: func(c *Config, v any) { c.Targets = v.([]string) },
 	},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -116,39 +117,67 @@ func patchedBy(all []control.Status, a *builder.Artifact) []control.Status {
 	return of(func(st control.Status) bool { return choose.UnitName(st.Package) == a.Manifest.Plugin })
 }
 
-// PartialError says that some of several hosts or plugins failed.
+// PartialError says that some of several hosts or plugins failed, and that others
+// have the new version.
 type PartialError struct {
 	What          string // "loads", "hosts"
 	Failed, Total int
+	Skipped       int // of Total: not begun
+	Stuck         int // of Total: should have been set back, and were not
 	Errs          []error
 }
 
 // Error counts.
 func (e *PartialError) Error() string {
-	return fmt.Sprintf("%d of %d %s failed", e.Failed, e.Total, e.What)
+	s := fmt.Sprintf("%d of %d %s failed", e.Failed, e.Total, e.What)
+	if e.Skipped > 0 {
+		s += fmt.Sprintf(", %d not begun", e.Skipped)
+	}
+	if e.Stuck > 0 {
+		s += fmt.Sprintf(", %d not set back", e.Stuck)
+	}
+	return s
 }
 
 // Unwrap gives the failures.
 func (e *PartialError) Unwrap() []error { return e.Errs }
 
-// Err sums results up: nil, what all failed of, or *PartialError. What there was
-// nothing to do for does not count.
+// errNothingBegun is for a push that was interrupted before it did anything, or that
+// has undone what it did.
+var errNothingBegun = errors.New("nothing was pushed")
+
+// Err sums results up: nil; what failed, where no host has the new version, be it
+// because all that had it were set back; or *PartialError. What there was nothing to
+// do for does not count.
 func Err(results []Result) error {
-	var errs []error
-	total := 0
+	e := &PartialError{What: "loads"}
+	standing := 0
 	for _, r := range results {
 		if r.Err != nil {
-			errs = append(errs, r.Err)
+			e.Errs = append(e.Errs, r.Err)
+		}
+		if r.stands() {
+			standing++
 		}
 		if r.Change.Way != choose.Stay || r.Err != nil {
-			total++
+			e.Total++
+		}
+		switch r.State {
+		case rollout.Failed:
+			e.Failed++
+		case rollout.Skipped:
+			e.Skipped++
+		case rollout.Stuck:
+			e.Stuck++
 		}
 	}
-	switch len(errs) {
-	case 0:
+	switch {
+	case len(e.Errs) == 0 && e.Skipped == 0:
 		return nil
-	case total:
-		return errors.Join(errs...)
+	case standing > 0:
+		return e
+	case len(e.Errs) == 0:
+		return errNothingBegun
 	}
-	return &PartialError{What: "loads", Failed: len(errs), Total: total, Errs: errs}
+	return errors.Join(e.Errs...)
 }

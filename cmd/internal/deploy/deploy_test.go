@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
+	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -25,6 +27,7 @@ type tree struct {
 	patchErr error
 	errs     map[string]error // of snapshots
 	snapErr  error
+	noBinary error
 	refuse   error // what hosts answer to a patch
 	loaded   loaded
 
@@ -91,6 +94,7 @@ func (tr *tree) sources(mode choose.Mode, named ...string) Sources {
 			return p, tr.patchErr
 		},
 		PlanGenerationPatch: tr.planLoaded,
+		Binary:              func(control.Status) (string, error) { return "server", tr.noBinary },
 	}
 }
 
@@ -139,7 +143,7 @@ func (tr *tree) push(t *testing.T, src Sources, all []control.Status) (did strin
 		return "", nil, err
 	}
 	told := 0
-	results = Push(t.Context(), changes, tr.effects(), func(Result) { told++ })
+	results = Push(t.Context(), changes, rollout.Options{}, tr.effects(), func(Result) { told++ })
 	if told != len(results) {
 		t.Errorf("%d of %d results were told", told, len(results))
 	}
@@ -206,6 +210,7 @@ func TestPushGoesTheChosenWay(t *testing.T) {
 		"plugin by name, more is edited": {tree: tree{changed: []string{"x/pricing", "x/server"}, verdict: builder.CanPatch}, named: []string{"pricing"}, does: "pricing-key in 1, pricing-key in 2"},
 		"host by name":                   {tree: tree{changed: []string{"x/server"}, verdict: builder.CanPatch}, named: []string{"server"}, does: "patch-key in 1, patch-key in 2"},
 		"sources that do not compile":    {tree: tree{changed: []string{"x/server"}, patchErr: &builder.BuildError{}}, code: "build"},
+		"binary that is elsewhere":       {tree: tree{noBinary: new(hosts.BinaryError)}, code: "elsewhere"},
 		"flags that differ":              {tree: tree{snapErr: &builder.ConflictError{Evidence: []builder.Mismatch{{Rule: "HG0091"}}}}, code: "HG0091"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,6 +251,9 @@ func codeOf(err error) string {
 	}
 	if e, ok := errors.AsType[*builder.ConflictError](err); ok {
 		return e.Evidence[0].Rule
+	}
+	if _, ok := errors.AsType[*hosts.BinaryError](err); ok {
+		return "elsewhere"
 	}
 	if err != nil {
 		return err.Error()
@@ -341,10 +349,12 @@ func TestVerdictsTellWhatAPushWouldDo(t *testing.T) {
 func TestWhatThereWasNothingToDoForIsNoSuccess(t *testing.T) {
 	bad := errors.New("no")
 	stay, swap := &Change{Way: choose.Stay}, &Change{Way: choose.BySwap}
-	if err := Err([]Result{{Change: stay}, {Change: swap, Err: bad}}); !errors.Is(err, bad) || codeOf(err) != "no" {
+	same := control.Event{Event: control.KindUnchanged}
+	failed := NewResult(swap, control.Status{}, control.Event{}, bad)
+	if err := Err([]Result{NewResult(stay, control.Status{}, same, nil), failed}); !errors.Is(err, bad) || codeOf(err) != "no" {
 		t.Errorf("%v", err)
 	}
-	if _, partial := errors.AsType[*PartialError](Err([]Result{{Change: swap}, {Change: swap, Err: bad}})); !partial {
+	if _, partial := errors.AsType[*PartialError](Err([]Result{NewResult(swap, control.Status{}, control.Event{}, nil), failed})); !partial {
 		t.Error("one of two loads failed, and it is not partial")
 	}
 }

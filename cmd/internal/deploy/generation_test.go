@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
+	"github.com/hotgo/hotgo/cmd/internal/rollout"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -116,7 +117,7 @@ func TestRefusedPatchOfAGenerationLeavesTheRestAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := Push(t.Context(), changes, fx, func(Result) {})
+	results := Push(t.Context(), changes, rollout.Options{}, fx, func(Result) {})
 	if did := strings.Join(tr.did, ", "); did != "patch-key in 1, pricing-key in 1" || len(results) != 2 || Err(results) != nil {
 		t.Errorf("it did %q: %+v", did, results)
 	}

@@ -21,6 +21,8 @@ type Sources struct {
 	Find      func(ctx context.Context, names []string) ([]builder.Plugin, error)
 	Snapshot  func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.Snapshot, error)
 	PlanPatch func(ctx context.Context, host builder.Host, plugins []builder.Plugin) (*builder.PatchPlan, error)
+	// Binary gives a file that is what a host runs; nil is hosts.FindBinary.
+	Binary func(control.Status) (string, error)
 	// PlanGenerationPatch plans a patch of what was loaded: the generation of a
 	// plugin that has the key.
 	PlanGenerationPatch func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin, key string) (*builder.PatchPlan, error)
@@ -61,8 +63,7 @@ func FromSources(ctx context.Context, src Sources, all []control.Status, targete
 		if b.own = b.own && src.Mode != choose.Swap; !b.own && len(b.Plugins) == 0 {
 			continue
 		}
-		host := builder.Host{Binary: hosts.Binary(same[0])}
-		if err := b.plan(ctx, src, host, same); err != nil {
+		if err := b.plan(ctx, src, same); err != nil {
 			return nil, err
 		}
 		changes = append(changes, b.changes(same)...)
@@ -79,7 +80,14 @@ func FromSources(ctx context.Context, src Sources, all []control.Status, targete
 
 // plan asks the builder. Errors are those of ctx: what is wrong with the sources is
 // kept.
-func (b *binary) plan(ctx context.Context, src Sources, host builder.Host, same []control.Status) error {
+func (b *binary) plan(ctx context.Context, src Sources, same []control.Status) error {
+	if src.Binary == nil {
+		src.Binary = func(st control.Status) (string, error) { return hosts.FindBinary(st) }
+	}
+	var host builder.Host
+	if host.Binary, b.err = src.Binary(same[0]); b.err != nil {
+		return nil
+	}
 	snap, err := src.Snapshot(ctx, host, b.Plugins)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -91,7 +99,7 @@ func (b *binary) plan(ctx context.Context, src Sources, host builder.Host, same 
 	for _, st := range same {
 		standing = append(standing, choose.HostOf(st))
 	}
-	if b.Mode != choose.Swap && (b.always || choose.NeedsPatch(b.Sources, standing)) {
+	if b.Mode != choose.Swap && (b.always || b.own || choose.NeedsPatch(b.Sources, standing)) {
 		b.Patch, b.PatchErr = src.PlanPatch(ctx, host, b.Plugins)
 	}
 	b.PlanGenerations(standing, func(p builder.Plugin, key string) (*builder.PatchPlan, error) {

@@ -52,7 +52,7 @@ func Verdicts(ctx context.Context, src Sources, all []control.Status) ([]Verdict
 				b.Plugins = append(b.Plugins, p)
 			}
 		}
-		if err := b.plan(ctx, src, builder.Host{Binary: hosts.Binary(same[0])}, same); err != nil {
+		if err := b.plan(ctx, src, same); err != nil {
 			return nil, err
 		}
 		for _, st := range same {
@@ -71,7 +71,8 @@ func Compare(ctx context.Context, src Sources, host builder.Host) (Verdict, erro
 	b := &binary{own: true, always: true}
 	b.Mode, b.Plugins = src.Mode, plugins
 	st := control.Status{Executable: host.Binary}
-	if err := b.plan(ctx, src, host, []control.Status{st}); err != nil {
+	src.Binary = func(control.Status) (string, error) { return host.Binary, nil }
+	if err := b.plan(ctx, src, []control.Status{st}); err != nil {
 		return Verdict{}, err
 	}
 	if b.Patch != nil {

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
+	"github.com/hotgo/hotgo/cmd/internal/ssh"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -30,38 +30,38 @@ type Found struct {
 	Missing []error
 }
 
-// Find asks the hosts that targets name, or with none all hosts of this user.
+// Find asks the hosts of this machine that targets name, or with none all hosts of
+// this user.
 //
-// Errors: *control.UnreachableError where no host is left; *TargetError; that
-// of ctx.
+// Errors: *control.UnreachableError where no host is left; *TargetError, for targets on
+// other machines, too: those are for [Reach]; that of ctx.
 func Find(ctx context.Context, targets []string) (*Found, error) {
+	for _, t := range targets {
+		if ssh.Is(t) {
+			return nil, &TargetError{&control.Error{
+				Code: control.CodeUnsupported, Message: t + " is on another machine, and this is for hosts of this one",
+				Next: "hotgo push --target " + t,
+			}}
+		}
+	}
+	return new(Reach).Find(ctx, targets)
+}
+
+// discover finds all hosts of this user on this machine.
+func discover(ctx context.Context) (*Found, error) {
+	all, err := control.Discover(ctx)
+	if err != nil {
+		return nil, err
+	}
 	f := &Found{}
-	if len(targets) == 0 {
-		all, err := control.Discover(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.add(all)
-		if len(f.Hosts) == 0 && len(f.Missing) == 0 {
-			return nil, &control.UnreachableError{Tried: control.SocketDirs()}
-		}
-	}
-	for _, target := range targets {
-		some, err := control.Resolve(ctx, target)
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case unusable(err):
-			return nil, &TargetError{err}
-		case err != nil:
-			f.Missing = append(f.Missing, err)
-		}
-		f.add(some)
-	}
-	if len(f.Hosts) == 0 {
+	f.add(all)
+	switch {
+	case len(f.Hosts) > 0:
+		return f, nil
+	case len(f.Missing) > 0:
 		return nil, f.Missing[0]
 	}
-	return f, nil
+	return nil, &control.UnreachableError{Tried: control.SocketDirs()}
 }
 
 func (f *Found) add(targets []control.Target) {
@@ -153,22 +153,6 @@ func live(p control.Plugin) control.Generation {
 	}
 	return control.Generation{}
 }
-
-// Binary gives a path that opens the binary a host runs, even where the file
-// at its path was replaced since.
-func Binary(st control.Status) string {
-	link := processLink(st.PID)
-	// In a container the same number may be another process here.
-	if exe, err := os.Readlink(link); err == nil && strings.TrimSuffix(exe, " (deleted)") == st.Executable {
-		if f, err := os.Open(link); err == nil {
-			f.Close()
-			return link
-		}
-	}
-	return st.Executable
-}
-
-func processLink(pid int) string { return filepath.Join("/proc", strconv.Itoa(pid), "exe") }
 
 // ForBuild says what to build for, from the value of --host: a binary, a
 // process id, a control socket, or a package (a directory or an import path).

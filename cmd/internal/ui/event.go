@@ -24,6 +24,7 @@ type eventView struct {
 	Style
 	verbose bool
 	hosts   bool   // several hosts: each line names its own
+	alike   bool   // their names and numbers do not tell them apart
 	width   int    // of the column of names
 	running string // what serves after a failure, such as "v8 3fa91c"; "" if unknown
 	own     bool   // it is about the host's own code
@@ -48,8 +49,8 @@ func (v eventView) lines(ev control.Event) []string {
 	}
 	word, look := verdictWord(ev)
 	detail, below := v.detail(ev, reason)
-	if v.hosts && ev.Plugin != "" && ev.Host != "" {
-		detail = append(detail, "-> "+host(ev.Host, ev.PID))
+	if at := v.at(ev.Target); (v.hosts || at != "") && ev.Plugin != "" && ev.Host != "" {
+		detail = append(detail, "-> "+host(ev.Host, ev.PID)+at)
 	}
 
 	stamp := v.in(ev.Time).Format("15:04:05")
@@ -327,12 +328,25 @@ func host(name string, pid int) string {
 	return fmt.Sprintf("%s (pid %d)", name, pid)
 }
 
+// at says where a host is, where that is not this machine or tells it apart.
+func (v eventView) at(target string) string {
+	rest, far := strings.CutPrefix(target, "ssh://")
+	switch {
+	case v.alike && target != "":
+		return " at " + target
+	case !far:
+		return ""
+	}
+	machine, _, _ := strings.Cut(rest, "/")
+	return " at ssh://" + machine
+}
+
 func caller(c *control.Caller) string { return Clean(c.String()) }
 
 // cleanEvent gives a copy of ev whose texts are fit for a terminal.
 func cleanEvent(ev control.Event) control.Event {
 	for _, s := range []*string{
-		(*string)(&ev.Event), (*string)(&ev.Verdict), &ev.Host, &ev.Plugin, &ev.Key, &ev.Digest,
+		(*string)(&ev.Event), (*string)(&ev.Verdict), &ev.Host, &ev.Target, &ev.Plugin, &ev.Key, &ev.Digest,
 		&ev.Artifact, &ev.Link, &ev.LinkReason, &ev.Signer, &ev.Code, &ev.Reason, &ev.Next,
 	} {
 		*s = Clean(*s)

@@ -39,6 +39,8 @@ type Printer struct {
 	mu      sync.Mutex
 	width   int                // of the column of names: that of the longest one so far
 	hosts   map[process]bool   // up, as far as events said
+	sockets map[process]string // of hosts that were seeded
+	alike   bool               // hosts have one name and number, as in containers: their targets differ
 	live    map[slot]liveState // what serves, as far as events said
 	own     map[process]string // what the host's own code is called
 	fell    map[string]string  // plugin -> why it is linked in full, as was said
@@ -66,7 +68,7 @@ func NewPrinter(opt Options) *Printer {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Printer{opt: opt, width: minNameWidth, hosts: map[process]bool{}, live: map[slot]liveState{}, own: map[process]string{}, fell: map[string]string{}}
+	return &Printer{opt: opt, width: minNameWidth, hosts: map[process]bool{}, sockets: map[process]string{}, live: map[slot]liveState{}, own: map[process]string{}, fell: map[string]string{}}
 }
 
 // Header is what a watch says first.
@@ -118,6 +120,10 @@ func (p *Printer) Seed(st control.Status) {
 func (p *Printer) seed(st control.Status) {
 	at := process{st.Name, st.PID}
 	p.hosts[at] = true
+	if known, ok := p.sockets[at]; ok && known != st.Socket {
+		p.alike = true
+	}
+	p.sockets[at] = st.Socket
 	if st.Package != "" {
 		p.own[at] = path.Base(st.Package)
 		p.live[slot{at, p.own[at]}] = liveState{} // until something was patched
@@ -159,7 +165,7 @@ func (p *Printer) Event(ev control.Event) error {
 	p.width = min(max(p.width, lipgloss.Width(Clean(name))), maxNameWidth)
 	v := eventView{
 		Style: p.opt.Style, verbose: p.opt.Verbose,
-		hosts: len(p.hosts) > 1, width: p.width, running: running, full: p.fallen(ev), own: p.isOwn(ev),
+		hosts: len(p.hosts) > 1, alike: p.alike, width: p.width, running: running, full: p.fallen(ev), own: p.isOwn(ev),
 	}
 	lines := v.lines(ev)
 	if ev.Event == control.KindRestart && p.asks() && len(lines) == 1 {

@@ -172,7 +172,9 @@ func History(w io.Writer, h control.History, s Style) error {
 		row := []string{s.in(ev.Time).Format("2006-01-02 15:04:05"), "-", "-", "-", "", "-", "-", ""}
 		reason := cleanLines(ev.Reason)
 		ev = cleanEvent(ev)
-		row[4], _ = verdictWord(ev)
+		if row[4], _ = verdictWord(ev); ev.DryRun {
+			row[4] = "dry run: " + strings.ToLower(row[4])
+		}
 		if ev.Plugin != "" {
 			row[1] = ev.Plugin
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
+	"github.com/hotgo/hotgo/cmd/internal/ssh"
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -23,6 +24,7 @@ type Subject struct {
 	Build  string          // as hotgo build --host takes it
 	Binary string          // "" is the one that PID runs
 	Status *control.Status // of a host that can be asked; nil for others
+	Far    bool            // neither binary nor process are within reach
 }
 
 // NotHostError says that a --host names nothing that an artifact can be held
@@ -85,9 +87,13 @@ func local(dir string) string {
 func Running(all []control.Status) []Subject {
 	subjects := make([]Subject, 0, len(all))
 	for _, st := range all {
-		subjects = append(subjects, Subject{
-			Name: st.Name, PID: st.PID, Build: strconv.Itoa(st.PID), Binary: hosts.Binary(st), Status: &st,
-		})
+		s := Subject{Name: st.Name, PID: st.PID, Build: strconv.Itoa(st.PID), Binary: hosts.Binary(st), Status: &st}
+		if ssh.Is(st.Socket) { // whatever lies here by that path, or has that number
+			s.Build = "./" + filepath.Base(st.Executable)
+			s.Binary, _ = hosts.FindBinary(st)
+			s.Far = s.Binary == ""
+		}
+		subjects = append(subjects, s)
 	}
 	return subjects
 }
@@ -99,7 +105,7 @@ func (s Subject) host(plugin string) builder.VerifyHost {
 		return h
 	}
 	h.Ledger = true
-	if s.Binary == s.Status.Executable {
+	if s.Far || s.Binary == s.Status.Executable {
 		h.PID, h.Elsewhere = 0, true // by that number there is another process here, or none
 	}
 	for _, p := range s.Status.Plugins {

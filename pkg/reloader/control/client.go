@@ -44,12 +44,17 @@ type Client struct {
 // NewClient gives a client for the host at a Unix socket. It does not connect
 // yet. Close frees idle connections.
 func NewClient(socket string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return NewClientFunc(socket, func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
-	}
-	return &Client{socket: socket, base: "http://hotgo", http: &http.Client{Transport: &http.Transport{
-		DialContext:     dial,
+	})
+}
+
+// NewClientFunc gives a client for the host that dial connects to, such as one in
+// another machine behind a tunnel. Errors call it name. dial is called concurrently.
+func NewClientFunc(name string, dial func(context.Context) (net.Conn, error)) *Client {
+	return &Client{socket: name, base: "http://hotgo", http: &http.Client{Transport: &http.Transport{
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		MaxIdleConns:    2,
 		IdleConnTimeout: 30 * time.Second,
 		// A host that is going to refuse an upload says so before the body.
@@ -57,7 +62,7 @@ func NewClient(socket string) *Client {
 	}}}
 }
 
-// Socket is the path the client speaks to.
+// Socket is the path that the client speaks to, or the name of [NewClientFunc].
 func (c *Client) Socket() string { return c.socket }
 
 // Close closes idle connections. The client stays usable.

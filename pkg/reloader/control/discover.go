@@ -114,8 +114,8 @@ func Resolve(ctx context.Context, target string) ([]Target, error) {
 	target = strings.TrimPrefix(target, "unix:")
 	if scheme, _, ok := strings.Cut(target, "://"); ok {
 		return nil, &Error{
-			Code: CodeUnsupported, Message: fmt.Sprintf("cannot reach %s: %s targets are not supported yet", target, scheme),
-			Next: "copy the artifact there and run hotgo push on that machine",
+			Code: CodeUnsupported, Message: fmt.Sprintf("cannot reach %s from here: a %s target is not on this machine", target, scheme),
+			Next: "run hotgo on that machine",
 		}
 	}
 	if _, err := path.Match(target, ""); err != nil || target == "" {

@@ -34,6 +34,7 @@ const (
 	KindNotRestored Kind = "not-restored" // it is not, and why
 	KindQuarantined Kind = "quarantined"  // the process before seems to have died of it
 	KindReleased    Kind = "released"     // somebody has taken it out of quarantine
+	KindSkipped     Kind = "skipped"      // a push did not begin with this host
 	KindHostGone    Kind = "host-gone"    // a host ended or cannot be reached
 	KindNote        Kind = "note"         // something worth knowing; nothing changed
 )
@@ -56,8 +57,9 @@ type Event struct {
 	V             int          `json:"v"`
 	Time          time.Time    `json:"time"`
 	Event         Kind         `json:"event"`
-	Host          string       `json:"host,omitempty"` // the host's name
-	PID           int          `json:"pid,omitempty"`  // the host's process id
+	Host          string       `json:"host,omitempty"`   // the host's name
+	PID           int          `json:"pid,omitempty"`    // the host's process id
+	Target        string       `json:"target,omitempty"` // what reaches the host, from where it was asked; hosts leave it out
 	Plugin        string       `json:"plugin,omitempty"`
 	Verdict       Verdict      `json:"verdict,omitempty"`
 	Generation    int          `json:"generation,omitempty"`
@@ -79,8 +81,9 @@ type Event struct {
 	Notes         []Finding    `json:"notes,omitempty"` // what is worth knowing about a change that was made
 	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
-	Signer        string       `json:"signer,omitempty"` // id of the trusted key that signed the artifact
-	Caller        *Caller      `json:"caller,omitempty"` // who asked, where that is known
+	Signer        string       `json:"signer,omitempty"`  // id of the trusted key that signed the artifact
+	DryRun        bool         `json:"dry_run,omitempty"` // the host was only asked; nothing was loaded
+	Caller        *Caller      `json:"caller,omitempty"`  // who asked, where that is known
 }
 
 // Phases splits an event's time. Every figure is in milliseconds; a phase that
