@@ -40,10 +40,12 @@ func (h *Host) LoadAs(ctx context.Context, plugin, path string) (control.Event, 
 // loadRequest is one load, however it arrived.
 type loadRequest struct {
 	receive   func() (*copied, error)
-	digest    string // what the bytes must have; "" compares nothing
-	plugin    string // which plugin it is; "" asks the artifact
-	signature string // text of the signature file; "" leaves it to receive
-	downgrade bool   // take also what was signed earlier
+	digest    string                // what the bytes must have; "" compares nothing
+	plugin    string                // which plugin it is; "" asks the artifact
+	signature string                // text of the signature file; "" leaves it to receive
+	downgrade bool                  // take also what was signed earlier
+	window    *control.Window       // how it is observed; nil: as Options.Window says
+	waits     func(control.Waiting) // told what the load waits for; may be nil
 	dryRun    bool
 	caller    *control.Caller
 }
@@ -140,7 +142,7 @@ func (t *transaction) run(ctx context.Context) (err error) {
 			Evidence: []control.Evidence{{What: "digest", Host: t.file.digest, Artifact: t.req.digest}},
 		}
 	}
-	release, err := h.acquire(ctx)
+	release, err := t.turn(ctx)
 	if err != nil {
 		return err
 	}
@@ -175,6 +177,7 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	switch {
 	case earlier != nil && earlier.state == control.StateLive:
 		t.event.Event, t.event.Verdict, t.event.Generation = control.KindUnchanged, control.Unchanged, earlier.number
+		t.event.Health = t.h.observing(t.plugin)
 		return nil, nil
 	case earlier != nil && t.req.dryRun:
 		t.event.Event = control.KindVerified
@@ -215,6 +218,7 @@ func (t *transaction) open() (*generation, error) {
 		number: len(t.plugin.gens) + 1, plugin: t.plugin.name, manifest: t.in.manifest,
 		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: time.Now(), state: control.StateFailed,
 	}
+	g.tally = &tally{host: h, plugin: g.plugin, generation: g.number}
 	by := fmt.Sprintf("%s generation %d", g.plugin, g.number)
 	var entry goplugin.Symbols
 	err := h.supervise(h.opts.OpenTimeout, func() (err error) {
@@ -322,7 +326,16 @@ func (t *transaction) activate(g *generation) error {
 	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
 	t.h.tellPatch(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)
+	t.event.Health = t.h.observe(t.plugin, change, t.rules(), t.event.Caller, t.told)
 	return nil
+}
+
+// rules says how a generation that is live now is observed.
+func (t *transaction) rules() control.Window {
+	if t.req.window != nil {
+		return *t.req.window
+	}
+	return t.h.opts.Window
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

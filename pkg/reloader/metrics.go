@@ -93,6 +93,7 @@ func (h *Host) writeMetrics(w io.Writer) error {
 		family("hotgo_memory_budget_bytes", "gauge", "The host's limit of hotgo_mapped_bytes.")
 		fmt.Fprintf(&b, "hotgo_memory_budget_bytes %d\n", s.MemoryBudgetBytes)
 	}
+	b.WriteString(healthMetrics(s))
 	family("hotgo_stuck_goroutines", "gauge", "Initialisers and hooks that never returned.")
 	fmt.Fprintf(&b, "hotgo_stuck_goroutines %d\n", s.Stuck)
 	if pause != 0 {
@@ -107,4 +108,44 @@ func (h *Host) writeMetrics(w io.Writer) error {
 // so strconv.Quote would be wrong.
 func label(v string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(v) + `"`
+}
+
+// healthMetrics writes what calls have led to, where any is looked at.
+func healthMetrics(s control.Status) string {
+	var b strings.Builder
+	for _, m := range []struct {
+		name, help string
+		of         func(control.Generation) int64
+		builtin    func(control.Plugin) int64
+	}{
+		{
+			"hotgo_plugin_panics_total", "Panics that Call.Contain has ended.",
+			func(g control.Generation) int64 { return g.Panics }, func(p control.Plugin) int64 { return p.Panics },
+		},
+		{
+			"hotgo_plugin_calls_total", "Calls that were reported by Call.Observe.",
+			func(g control.Generation) int64 { return g.Calls }, func(p control.Plugin) int64 { return p.Calls },
+		},
+		{
+			"hotgo_plugin_errors_total", "Of these, those that gave an error.",
+			func(g control.Generation) int64 { return g.Errors }, func(p control.Plugin) int64 { return p.Errors },
+		},
+	} {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s counter\n", m.name, m.help, m.name)
+		for _, p := range s.Plugins {
+			n := m.builtin(p)
+			for _, g := range p.Generations {
+				n += m.of(g)
+			}
+			fmt.Fprintf(&b, "%s{plugin=%s} %d\n", m.name, label(p.Name), n)
+		}
+	}
+	open := 0
+	for _, p := range s.Plugins {
+		if p.Health != nil && p.Health.State == control.HealthObserving {
+			open++
+		}
+	}
+	fmt.Fprintf(&b, "# HELP hotgo_health_windows Health windows that are open.\n# TYPE hotgo_health_windows gauge\nhotgo_health_windows %d\n", open)
+	return b.String()
 }

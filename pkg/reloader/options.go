@@ -76,6 +76,15 @@ type Options struct {
 	// and the size of its artifact together exceed it. 0 is no limit.
 	MemoryBudget int64
 
+	// Window is how a load is observed that does not say so itself, as a push with
+	// --health-window does. The zero value observes nothing.
+	Window Window
+
+	// PanicLimit is how many panics Contain may end, of one generation since it
+	// became live, before the one before it is made live again. 0 is no limit beyond
+	// that of health windows.
+	PanicLimit int
+
 	// OverLimit says what becomes of a load beyond MaxOldGenerations or
 	// MemoryBudget; "" means OverLimitWarn.
 	OverLimit OverLimit
@@ -104,6 +113,13 @@ func (o *Options) complete() error {
 	}
 	if o.MaxOldGenerations < 0 || o.MemoryBudget < 0 {
 		return fmt.Errorf("check options: a negative limit (MaxOldGenerations %d, MemoryBudget %d)", o.MaxOldGenerations, o.MemoryBudget)
+	}
+	if o.PanicLimit < 0 {
+		return fmt.Errorf("check options: a negative limit (PanicLimit %d)", o.PanicLimit)
+	}
+	var err error
+	if o.Window, err = o.Window.Complete(); err != nil {
+		return fmt.Errorf("check options: Window: %w", err)
 	}
 	setDefault(&o.OverLimit, OverLimitWarn)
 	switch o.OverLimit {

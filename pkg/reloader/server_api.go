@@ -45,6 +45,8 @@ func newAPI(h *Host) *api {
 		{http.MethodGet, "/v1/status", a.status},
 		{http.MethodPost, "/v1/load", a.load},
 		{http.MethodPost, "/v1/rollback", a.rollback},
+		{http.MethodGet, "/v1/window", a.window},
+		{http.MethodPost, "/v1/confirm", a.confirm},
 		{http.MethodGet, "/v1/history", a.history},
 		{http.MethodGet, "/v1/events", a.events},
 		{http.MethodGet, "/metrics", a.metrics},

@@ -58,6 +58,9 @@ func (a *api) load(w http.ResponseWriter, r *http.Request) error {
 	if req.downgrade, err = yesOrNo(r, "allow_downgrade"); err != nil {
 		return err
 	}
+	if err := askWindow(w, r, &req); err != nil {
+		return err
+	}
 	if mediaType(r) == control.TypeJSON {
 		err = a.byPath(w, r, &req)
 	} else {
