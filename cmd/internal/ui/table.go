@@ -44,6 +44,7 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 			trust = append(trust, host(Clean(h.Name), h.PID)+": "+trusts(h.TrustedKeys))
 		}
 		patches = append(patches, s.oldLines(h, verbose)...)
+		patches = append(patches, s.healthLines(host(Clean(h.Name), h.PID), h)...)
 		memory = append(memory, []string{
 			host(Clean(h.Name), h.PID) + ":",
 			fmt.Sprintf("%s resident, %s of it in plugins, %s mapped", size(h.Memory.RSSBytes),
