@@ -207,7 +207,7 @@ func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.S
 		defer client.Close()
 		opts := control.LoadOptions{
 			Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server", AllowDowngrade: f.downgrade,
-			Window: s.window(), Waits: s.sayWaiting(nameOf(art), st),
+			Window: s.window(), Waits: func(w control.Waiting) { s.inform(waitsFor(nameOf(art), st, w)) },
 		}
 		var err error
 		if opts.Signature, err = k.signature(art); err != nil {

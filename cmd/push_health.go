@@ -81,20 +81,24 @@ func (s *session) windowFlags() (flags []string) {
 	return flags
 }
 
-// sayWaiting tells people that a host is busy with somebody else's load.
-func (s *session) sayWaiting(what string, st control.Status) func(control.Waiting) {
-	return func(w control.Waiting) {
-		if s.cfg.Quiet {
-			return
-		}
-		reason := "a load that is under way"
-		if w.Generation > 0 {
-			reason = fmt.Sprintf("%s v%d, which is observed until %s", w.Plugin, w.Generation, w.Until.Local().Format(time.TimeOnly))
-		}
-		if w.Caller != nil {
-			reason += fmt.Sprintf(" (loaded by uid %d pid %d)", w.Caller.UID, w.Caller.PID)
-		}
-		s.say("%s waits in %s (pid %d) for %s", what, st.Name, st.PID, reason)
+// waitsFor tells people that a host is busy with somebody else's load.
+func waitsFor(plugin string, st control.Status, w control.Waiting) string {
+	reason := "a load that is under way"
+	if w.Generation > 0 {
+		reason = fmt.Sprintf("%s v%d, which is observed until %s", w.Plugin, w.Generation, clock(w.Until))
+	}
+	if w.Caller != nil {
+		reason += fmt.Sprintf(" (loaded by uid %d pid %d)", w.Caller.UID, w.Caller.PID)
+	}
+	return fmt.Sprintf("%s waits in %s (pid %d) for %s", plugin, st.Name, st.PID, reason)
+}
+
+func clock(t time.Time) string { return t.Local().Format(time.TimeOnly) }
+
+// inform tells people something that is no failure.
+func (s *session) inform(text string) {
+	if !s.cfg.Quiet {
+		s.say("%s", text)
 	}
 }
 
@@ -108,9 +112,7 @@ func (s *session) awaitHealth(ctx context.Context, client *control.Client, st co
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Quiet {
-		s.say("%s v%d serves in %s (pid %d), and is observed until %s", ev.Plugin, ev.Generation, st.Name, st.PID, ev.Health.Until.Local().Format(time.TimeOnly))
-	}
+	s.inform(fmt.Sprintf("%s v%d serves in %s (pid %d), and is observed until %s", ev.Plugin, ev.Generation, st.Name, st.PID, clock(ev.Health.Until)))
 	probing, stop := context.WithCancel(ctx)
 	defer stop()
 	var results []probe.Result
@@ -225,14 +227,9 @@ func servesAgain(end *control.Event) string {
 
 // sayLeft tells somebody who does not wait any more what will become of it.
 func (s *session) sayLeft(st control.Status, ev *control.Event) {
-	if s.cfg.Quiet {
-		return
+	text := fmt.Sprintf("%s (pid %d) goes on observing %s v%d until %s", st.Name, st.PID, ev.Plugin, ev.Generation, clock(ev.Health.Until))
+	if ev.Health.Confirm {
+		text += ", and undoes it then unless somebody confirms it"
 	}
-	h := ev.Health
-	until := h.Until.Local().Format(time.TimeOnly)
-	if w := s.window(); w != nil && w.Confirm {
-		s.say("nobody will confirm %s v%d: %s (pid %d) undoes it after %s", ev.Plugin, ev.Generation, st.Name, st.PID, until)
-		return
-	}
-	s.say("%s (pid %d) goes on observing %s v%d until %s", st.Name, st.PID, ev.Plugin, ev.Generation, until)
+	s.inform(text)
 }

@@ -32,7 +32,7 @@ func seen(h *control.Health) string {
 		}
 		text += sep + plural(int(n), one)
 		if bad > 0 {
-			text += fmt.Sprintf(", %d %s", bad, how)
+			text += fmt.Sprintf(" (%d %s)", bad, how)
 		}
 		sep = ", "
 	}
@@ -49,7 +49,7 @@ func seen(h *control.Health) string {
 
 // healthLines says which versions are observed.
 //
-//	shop (pid 812): pricing v8 is observed until 14:03:10: 12 checks, 1 failed
+//	shop (pid 812): pricing v8 is observed until 14:03:10: 12 checks (1 failed)
 func (s Style) healthLines(host string, h control.Status) (lines []string) {
 	for _, p := range h.Plugins {
 		if p.Health == nil || p.Health.State != control.HealthObserving {
