@@ -34,7 +34,7 @@ the file. All flags of all commands are taken here, to see what they would do.`,
 			return s.print(v, v.WriteText)
 		}),
 	}
-	config.Register(c.Flags(), config.Build, config.Target, config.Watch, config.Sign)
+	config.Register(c.Flags(), config.Build, config.Target, config.Watch, config.Sign, config.Health)
 	a.completeFlags(c)
 	return c
 }

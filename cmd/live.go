@@ -170,7 +170,10 @@ func (l *live) load(ctx context.Context, h devloop.Host, art *builder.Artifact) 
 	if err != nil {
 		return control.Event{}, err
 	}
-	ev, err := client.LoadFile(ctx, art.Path, control.LoadOptions{Digest: art.Digest, Signature: sig})
+	ev, err := client.LoadFile(ctx, art.Path, control.LoadOptions{
+		Digest: art.Digest, Signature: sig,
+		Waits: func(w control.Waiting) { _ = l.printer.Note(waitsFor(nameOf(art), h.Status, w)) },
+	})
 	if err != nil {
 		return control.Event{}, signNext(err, l.again)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/config"
@@ -32,6 +33,7 @@ type pushFlags struct {
 
 func newPush(a *app) *cobra.Command {
 	var f pushFlags
+	var waits *pflag.Flag
 	c := &cobra.Command{
 		Use:   "push [ARTIFACT|PLUGIN...]",
 		Short: "Load into running hosts, once",
@@ -56,6 +58,12 @@ that lies beside an artifact (ARTIFACT.minisig) goes with it.
 A host quarantines what its process before seems to have died of (hotgo status shows
 it, and why) and refuses it; --release says that it is to be loaded all the same.
 
+--health-window has hosts observe what they have loaded for some time: HotHealth is
+called again and again, and panics that the host contains are counted. Push probes
+meanwhile, with --probe-http and --probe-command. Where that finds something, what
+served before serves again, and the exit code is 6; also where a push that probes is
+killed. A push that comes meanwhile waits, and says for whom.
+
 --dry-run=client says what would be loaded without asking hosts to check it;
 --dry-run=server builds, and has hosts run their preflight.`,
 		Example: `  hotgo push
@@ -63,16 +71,17 @@ it, and why) and refuses it; --release says that it is to be loaded all the same
   hotgo push --mode patch
   hotgo push greet-3fa91c0d2b7e.so --dry-run=server
   hotgo push --plugin greet ./hello.so
+  hotgo push --health-window 30s --probe-http http://localhost:8080/healthz
   hotgo push --dry-run=client --detailed-exitcode`,
 		RunE: a.verb(func(ctx context.Context, s *session, args []string) error {
-			if err := f.check(); err != nil {
+			if err := f.check(waits.Changed); err != nil {
 				return err
 			}
 			return s.push(ctx, args, f)
 		}),
 		ValidArgsFunction: a.completePlugins,
 	}
-	config.Register(c.Flags(), config.Build, config.Target, config.Sign)
+	config.Register(c.Flags(), config.Build, config.Target, config.Sign, config.Health)
 	a.completeFlags(c)
 	c.Flags().BoolVar(&f.wait, "wait", true, "wait until the new code serves")
 	c.Flags().BoolVar(&f.detach, "detach", false, "return once hosts have checked the artifact, and load in the background")
@@ -86,12 +95,15 @@ it, and why) and refuses it; --release says that it is to be loaded all the same
 	_ = c.RegisterFlagCompletionFunc("plugin", a.completePlugins)
 	_ = c.RegisterFlagCompletionFunc("strategy", completeStrategies)
 	_ = c.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
-	c.MarkFlagsMutuallyExclusive("wait", "detach")
+	waits = c.Flags().Lookup("wait")
 	return c
 }
 
-func (f *pushFlags) check() error {
+// check finds flags that make no sense together. said is whether --wait was given.
+func (f *pushFlags) check(said bool) error {
 	switch {
+	case said && f.wait && f.detach:
+		return &usageError{msg: "--detach contradicts --wait", next: "hotgo push --help"}
 	case f.dryRun != "" && f.dryRun != "client" && f.dryRun != "server":
 		return &usageError{msg: "--dry-run is client or server, not " + quote(f.dryRun), next: "hotgo push --help"}
 	case f.detach && f.dryRun != "":
@@ -102,6 +114,9 @@ func (f *pushFlags) check() error {
 }
 
 func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
+	if err := s.checkHealth(); err != nil {
+		return err
+	}
 	signer, err := s.signer(ctx)
 	if err != nil {
 		return err
@@ -215,6 +230,7 @@ func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.S
 		opts := control.LoadOptions{
 			Digest: art.Digest, Plugin: f.plugin, DryRun: f.detach || f.dryRun == "server", AllowDowngrade: f.downgrade,
 			Release: f.release,
+			Window:  s.window(), Waits: func(w control.Waiting) { s.inform(waitsFor(nameOf(art), st, w)) },
 		}
 		var err error
 		if opts.Signature, err = k.signature(art); err != nil {
@@ -227,7 +243,10 @@ func (s *session) loader(f pushFlags, k *signer) func(context.Context, control.S
 		if f.detach && ev.Event != control.KindUnchanged {
 			return *ev, s.loadDetached(st, art, f, k)
 		}
-		return *ev, nil
+		if ev.Health != nil && !opts.DryRun {
+			err = s.awaitHealth(ctx, client, st, ev)
+		}
+		return *ev, err
 	}
 }
 
@@ -269,7 +288,7 @@ func (s *session) loadDetached(st control.Status, art *builder.Artifact, f pushF
 	if f.release {
 		args = append(args, "--release")
 	}
-	child := exec.Command(exe, append(args, art.Path)...)
+	child := exec.Command(exe, append(append(args, s.windowFlags()...), art.Path)...)
 	child.Args[0] = "hotgo"
 	child.SysProcAttr = detachedAttr()
 	if err := child.Start(); err != nil {

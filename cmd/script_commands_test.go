@@ -213,7 +213,7 @@ var volatile = []struct {
 	re *regexp.Regexp
 	by string
 }{
-	{regexp.MustCompile(`"(time|started|loaded)":"[^"]*"`), `"$1":"TIME"`},
+	{regexp.MustCompile(`"(time|started|loaded|since|until)":"[^"]*"`), `"$1":"TIME"`},
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), `sha256:DIGEST`},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), `KEY`},
 	{regexp.MustCompile(`-[0-9a-f]{12}\.so\b`), `-KEY.so`},
@@ -221,7 +221,7 @@ var volatile = []struct {
 	// less than a second.
 	{regexp.MustCompile(`"(verify|health|switch|pause|old_s)":[0-9.e+-]+,?`), ``},
 	{regexp.MustCompile(`,}`), `}`},
-	{regexp.MustCompile(`"(pid|uid|gid|[a-z_]*bytes|[a-z_]*_ms|detect|plan|compile|link|load|state)":[0-9.e+-]+`), `"$1":0`},
+	{regexp.MustCompile(`"(pid|uid|gid|[a-z_]*bytes|[a-z_]*_ms|runs|detect|plan|compile|link|load|state)":[0-9.e+-]+`), `"$1":0`},
 	{regexp.MustCompile(`"build_id":"[^"]*"`), `"build_id":"ID"`},
 	// Scripts run for both ways of linking. link_modes holds what is said of each.
 	{regexp.MustCompile(`"link":"(?:thin|full)",(?:"(?:link_)?reason":"asked for",)?(?:"host_build":"[^"]+",)?`), `"link":"LINK",`},
@@ -229,6 +229,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`"flags":\{[^}]*\}`), `"flags":{"FLAG":"VALUE"}`},
 	{regexp.MustCompile(`"(goos|goarch)":"[^"]*"`), `"$1":"PLATFORM"`},
 	{regexp.MustCompile(`-[0-9]+\.sock\b`), `-PID.sock`},
+	{regexp.MustCompile(`\(pid [0-9]+\)`), `(pid PID)`},
 	{regexp.MustCompile(`/hotgo-[0-9]+\b`), `/hotgo-UID`},
 }
 

@@ -101,7 +101,7 @@ func (o *Options) identify(cred peercred.Cred, err error) peer {
 
 // allows gives the error for a call that needs more than a caller has. via is the
 // host's socket, for those who have come another way.
-func (c *Call) allows(need Access, mounted bool, via string) error {
+func (c *ControlCall) allows(need Access, mounted bool, via string) error {
 	if c.Access >= need {
 		return nil
 	}

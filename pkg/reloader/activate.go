@@ -10,7 +10,12 @@ import (
 // activate makes g live; nil stands for the built-ins. The caller holds the
 // queue, and closes told when it has recorded its event.
 func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, told <-chan struct{}) (change, error) {
-	c := change{from: p.serving(), to: g, patch: h.patchOf(p, g)}
+	return h.activateChange(p, change{from: p.serving(), to: g, patch: h.patchOf(p, g)}, phases, told)
+}
+
+// activateChange is activate for a change that says more than what becomes live.
+func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, told <-chan struct{}) (change, error) {
+	g := c.to
 	if g != nil {
 		h.mu.Lock()
 		g.markEnded(time.Time{})
@@ -24,7 +29,7 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 		return c, h.fail(g, err)
 	}
 	start := time.Now()
-	stop, err := h.begin(c)
+	stop, err := h.begin(&c)
 	phases.Health = milliseconds(time.Since(start))
 	if err != nil {
 		return c, h.fail(g, undone(err, undo()))
@@ -45,6 +50,16 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 type change struct {
 	from, to *generation // nil: the built-in
 	patch    target
+	anyway   bool  // HotHealth does not keep it: what serves is known to be unhealthy
+	doubt    error // what HotHealth said in that case
+}
+
+// healthy gives what HotHealth says, if that counts.
+func (c *change) healthy(err error) error {
+	if c.anyway {
+		c.doubt, err = err, nil
+	}
+	return err
 }
 
 // inPlace reports whether nothing but the code of functions changes.
@@ -60,16 +75,16 @@ func (c change) verdict() control.Verdict {
 }
 
 // begin runs the hooks of what becomes live. stop takes that back.
-func (h *Host) begin(c change) (stop func() error, err error) {
+func (h *Host) begin(c *change) (stop func() error, err error) {
 	none := func() error { return nil }
 	root := c.to.root()
 	switch {
 	case root == nil:
 		return none, nil
 	case c.inPlace(): // it is started
-		return none, h.callLimitedHook(root, hookHealth)
+		return none, c.healthy(h.callLimitedHook(root, hookHealth))
 	}
-	return func() error { return h.stop(root) }, h.start(c.from.root(), root)
+	return func() error { return h.stop(root) }, h.start(c)
 }
 
 // check holds a generation's symbols against everything the host expects.
@@ -107,6 +122,7 @@ func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
 		}
 	}
 	if g != nil {
+		g.tally.live()
 		g.state, g.reason = control.StateLive, ""
 		g.markEnded(time.Time{})
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// Call is one call of the control API: who asked for what, and what came of it.
-type Call struct {
+// ControlCall is one call of the control API: who asked for what, and what came of it.
+type ControlCall struct {
 	Time       time.Time      // when it arrived
-	Name       string         // "status", "load", "rollback", "history", "events", "metrics"; "other" for what is none
+	Name       string         // "status", "load", "rollback", "window", "confirm", "history", "events", "metrics"; "other" for what is none
 	Caller     control.Caller // where it came over a router of the embedder's, UID is -1
 	Access     Access
 	DryRun     bool            // of a load: nothing but the check was asked for
@@ -28,10 +28,12 @@ type Call struct {
 }
 
 // changes says whether the call is of a kind that may change the host.
-func (c *Call) changes() bool { return c.Name == "load" || c.Name == "rollback" }
+func (c *ControlCall) changes() bool {
+	return c.Name == "load" || c.Name == "rollback" || c.Name == "confirm"
+}
 
 // fill takes what an event tells.
-func (c *Call) fill(ev control.Event) {
+func (c *ControlCall) fill(ev control.Event) {
 	c.Generation, c.Verdict = ev.Generation, ev.Verdict
 	if ev.Plugin != "" {
 		c.Plugin = ev.Plugin
@@ -42,7 +44,7 @@ func (c *Call) fill(ev control.Event) {
 }
 
 // by is who gets into the event of a change; nil where nothing is known.
-func (c *Call) by() *control.Caller {
+func (c *ControlCall) by() *control.Caller {
 	if c.Caller.UID < 0 && c.Caller.Name == "" && c.Caller.Remote == "" {
 		return nil
 	}
@@ -51,8 +53,8 @@ func (c *Call) by() *control.Caller {
 }
 
 // begin notes who calls.
-func (a *api) begin(r *http.Request) *Call {
-	c := &Call{Time: time.Now(), Name: otherCall, Status: http.StatusOK, Caller: control.Caller{UID: -1, GID: -1}}
+func (a *api) begin(r *http.Request) *ControlCall {
+	c := &ControlCall{Time: time.Now(), Name: otherCall, Status: http.StatusOK, Caller: control.Caller{UID: -1, GID: -1}}
 	p, socket := r.Context().Value(peerKey{}).(peer)
 	if socket {
 		if c.Access = p.access; p.caller != nil {
@@ -66,7 +68,7 @@ func (a *api) begin(r *http.Request) *Call {
 
 // end tells about a call that was answered: the hook gets each, the log those that
 // may change something, and on level debug the others.
-func (a *api) end(c *Call) {
+func (a *api) end(c *ControlCall) {
 	c.Took = time.Since(c.Time)
 	h := a.h
 	h.metrics.called(c.Name, c.Code)
@@ -76,7 +78,7 @@ func (a *api) end(c *Call) {
 	}
 }
 
-func (a *api) log(c *Call) {
+func (a *api) log(c *ControlCall) {
 	h := a.h
 	level := slog.LevelDebug
 	if c.changes() {

@@ -27,6 +27,11 @@
 // included, the old generation goes on serving and the next load works. Loads
 // run one after the other in the order they came.
 //
+// What shows only under traffic is undone: with a health window the host observes a
+// generation that has just become live, and makes what served before live again if it is
+// unhealthy. Meanwhile other loads wait. [Handle.Begin] is for calls whose panics are to
+// be lived through, and counted.
+//
 // What no check can prevent: code of a plugin runs in this process and with its
 // rights. A fatal error (concurrent map writes, out of memory), os.Exit, or a
 // panic on a goroutine that the plugin started ends the process.
@@ -44,7 +49,9 @@
 // serves, by name: old["Ports"].(*chan *net.TCPListener). That generation goes on
 // serving meanwhile, and afterwards if the new one fails, so HotMigrate reads; it
 // changes and closes nothing. After the built-in it is not called.
-// Each hook has Options.HookTimeout.
+// Each hook has Options.HookTimeout. In a health window (see [Window]) HotHealth is
+// called again and again while the generation serves, one call at a time; the context of
+// the last one ends with the window, and HotStop may begin before it has returned.
 //
 // A generation that is made live again by a rollback gets HotMigrate, HotStart
 // and HotHealth again, so HotStart after HotStop has to work.

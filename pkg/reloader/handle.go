@@ -24,6 +24,7 @@ type Handle[T any] struct {
 type table struct {
 	generation int
 	values     []any // by slot; each is the *T of its handle
+	tally      *tally
 }
 
 // Get gives the symbol in the generation that is live now: one atomic load. A

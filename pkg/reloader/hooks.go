@@ -53,10 +53,11 @@ func (h *Host) callHook(ctx context.Context, g *generation, name string, limit t
 	return nil
 }
 
-// start runs HotMigrate, HotStart and HotHealth of g, which takes the place of
-// from. On failure everything that was started is stopped again before it
+// start runs HotMigrate, HotStart and HotHealth of what takes another one's place. On
+// failure everything that was started is stopped again before it
 // returns, HotStop included where HotStart had succeeded.
-func (h *Host) start(from, g *generation) (err error) {
+func (h *Host) start(c *change) (err error) {
+	from, g := c.from.root(), c.to.root()
 	if err := h.awaitStopped(g); err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (h *Host) start(from, g *generation) (err error) {
 	h.mu.Lock()
 	g.retire = cancel
 	h.mu.Unlock()
-	if err := h.callLimitedHook(g, hookHealth); err != nil {
+	if err := c.healthy(h.callLimitedHook(g, hookHealth)); err != nil {
 		return errors.Join(err, h.stop(g))
 	}
 	return nil

@@ -36,7 +36,8 @@ type Host struct {
 	// queue holds a token while a load or rollback is under way. Goroutines
 	// blocked in a send are served in order (go1.26: runtime/chan.go, sendq).
 	queue chan struct{}
-	stuck atomic.Int64 // goroutines of plugins that were given up
+	loads chan struct{} // holds a token while a load waits for its turn, or has it; see turn.go
+	stuck atomic.Int64  // goroutines of plugins that were given up
 
 	// ctx ends with Close; HotStart's contexts are its children.
 	ctx        context.Context
@@ -46,6 +47,8 @@ type Host struct {
 	closeErr   error
 
 	mu      sync.Mutex
+	holder  *control.Waiting // who has loads
+	open    *watch           // the health window that is open; nil: there is none
 	plugins map[string]*pluginState
 	bases   map[string]*patchBase // what was patched, by key; "" is the host itself
 }
@@ -66,7 +69,7 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	}
 	h := &Host{
 		opts: opts, started: time.Now(), platform: p,
-		queue: make(chan struct{}, 1), plugins: map[string]*pluginState{},
+		queue: make(chan struct{}, 1), loads: make(chan struct{}, 1), plugins: map[string]*pluginState{},
 		bases: map[string]*patchBase{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())

@@ -41,11 +41,13 @@ func (h *Host) LoadAs(ctx context.Context, plugin, path string) (control.Event, 
 // loadRequest is one load, however it arrived.
 type loadRequest struct {
 	receive   func() (*copied, error)
-	digest    string // what the bytes must have; "" compares nothing
-	plugin    string // which plugin it is; "" asks the artifact
-	signature string // text of the signature file; "" leaves it to receive
-	downgrade bool   // take also what was signed earlier
-	release   bool   // take it out of quarantine
+	digest    string                // what the bytes must have; "" compares nothing
+	plugin    string                // which plugin it is; "" asks the artifact
+	signature string                // text of the signature file; "" leaves it to receive
+	downgrade bool                  // take also what was signed earlier
+	release   bool                  // take it out of quarantine
+	window    *control.Window       // how it is observed; nil: as Options.Window says
+	waits     func(control.Waiting) // told what the load waits for; may be nil
 	dryRun    bool
 	restore   *restore.Trial // it was live in the process before; else nil
 	caller    *control.Caller
@@ -146,7 +148,7 @@ func (t *transaction) run(ctx context.Context) (err error) {
 		}
 	}
 	if t.req.restore == nil { // else whoever restores has it
-		release, err := h.acquire(ctx)
+		release, err := t.turn(ctx)
 		if err != nil {
 			return err
 		}
@@ -184,6 +186,7 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 	case earlier != nil && earlier.state == control.StateLive:
 		t.keepAgain(earlier)
 		t.event.Event, t.event.Verdict, t.event.Generation = control.KindUnchanged, control.Unchanged, earlier.number
+		t.event.Health = t.h.observing(t.plugin)
 		return nil, nil
 	}
 	if err := t.quarantined(); err != nil {
@@ -236,6 +239,7 @@ func (t *transaction) open() (*generation, error) {
 		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: time.Now(), state: control.StateFailed,
 		restored: t.req.restore != nil, order: h.keeper.orderOf(t.req.restore),
 	}
+	g.tally = &tally{host: h, plugin: g.plugin, generation: g.number}
 	by := fmt.Sprintf("%s generation %d", g.plugin, g.number)
 	var entry goplugin.Symbols
 	err := h.supervise(h.opts.OpenTimeout, func() (err error) {
@@ -346,7 +350,19 @@ func (t *transaction) activate(g *generation) error {
 	}
 	t.h.tellPatch(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)
+	t.event.Health = t.h.observe(t.plugin, change, t.rules(), t.event.Caller, t.told)
 	return nil
+}
+
+// rules says how a generation that is live now is observed.
+func (t *transaction) rules() control.Window {
+	switch {
+	case t.req.restore != nil:
+		return control.Window{} // it was healthy in the process before; ConfirmAfter watches it
+	case t.req.window != nil:
+		return *t.req.window
+	}
+	return t.h.opts.Window
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -42,7 +42,7 @@ func (h *Host) families() []family {
 	if s.Restore != nil {
 		restore = *s.Restore
 	}
-	all := slices.Concat(h.counted(), served(s), []family{
+	all := slices.Concat(h.counted(), served(s), observed(s), []family{
 		one("hotgo_host_info", "gauge", "The host: always 1.", 1, "host", s.Name, "package", s.Package, "go_version", s.GoVersion, "build_id", s.BuildID),
 		one("hotgo_start_time_seconds", "gauge", "When the host started, in seconds since 1970.", float64(s.Started.UnixMilli())/1000),
 		one("hotgo_mapped_bytes", "gauge", "Address space of all generations.", float64(s.Memory.MappedBytes)),
@@ -161,6 +161,28 @@ func served(s control.Status) []family {
 		}
 	}
 	return []family{live, count, patched, old, mapped, resident}
+}
+
+// observed is what calls of plugins have led to, where the program lets the host see
+// that, and what health windows are open.
+func observed(s control.Status) []family {
+	panics := family{name: "hotgo_plugin_panics_total", kind: "counter", help: "Panics that Call.Contain has ended."}
+	calls := family{name: "hotgo_plugin_calls_total", kind: "counter", help: "Calls that were reported by Call.Observe."}
+	errs := family{name: "hotgo_plugin_errors_total", kind: "counter", help: "Of hotgo_plugin_calls_total, those that gave an error."}
+	open := 0
+	for _, p := range s.Plugins {
+		sum := [3]int64{p.Panics, p.Calls, p.Errors} // the built-in's
+		for _, g := range p.Generations {
+			sum[0], sum[1], sum[2] = sum[0]+g.Panics, sum[1]+g.Calls, sum[2]+g.Errors
+		}
+		for i, f := range []*family{&panics, &calls, &errs} {
+			f.samples = append(f.samples, sample{labels: []string{"plugin", p.Name}, value: float64(sum[i])})
+		}
+		if p.Health != nil && p.Health.State == control.HealthObserving {
+			open++
+		}
+	}
+	return []family{panics, calls, errs, one("hotgo_health_windows", "gauge", "Health windows that are open.", float64(open))}
 }
 
 // connected is who is at the socket now.

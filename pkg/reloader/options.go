@@ -47,7 +47,7 @@ type Options struct {
 	// Audit gets every call of the control API after it was answered, those that
 	// were refused and those that only read included; nil gets none. It is called
 	// on the call's goroutine, concurrently.
-	Audit func(Call)
+	Audit func(ControlCall)
 
 	// Dir keeps the journal and the copies of what was loaded. With "" nothing
 	// stays: a copy is unlinked as soon as it is mapped. Otherwise what was live
@@ -129,6 +129,15 @@ type Options struct {
 	// and the size of its artifact together exceed it. 0 is no limit.
 	MemoryBudget int64
 
+	// Window is how a load is observed that does not say so itself, as a push with
+	// --health-window does. The zero value observes nothing.
+	Window Window
+
+	// PanicLimit is how many panics Contain may end, of one generation since it
+	// became live, before the one before it is made live again. 0 is no limit beyond
+	// that of health windows.
+	PanicLimit int
+
 	// OverLimit says what becomes of a load beyond MaxOldGenerations or
 	// MemoryBudget; "" means OverLimitWarn.
 	OverLimit OverLimit
@@ -163,6 +172,13 @@ func (o *Options) complete() error {
 	}
 	if err := o.completeRestore(); err != nil {
 		return err
+	}
+	if o.PanicLimit < 0 {
+		return fmt.Errorf("check options: a negative limit (PanicLimit %d)", o.PanicLimit)
+	}
+	var err error
+	if o.Window, err = o.Window.Complete(); err != nil {
+		return fmt.Errorf("check options: Window: %w", err)
 	}
 	setDefault(&o.OverLimit, OverLimitWarn)
 	switch o.OverLimit {

@@ -18,6 +18,8 @@ type pluginState struct {
 	self  bool // it stands for the host: its generations are patches of it
 	live  atomic.Pointer[table]
 	binds []*binding    // by slot
+	tally *tally        // of the built-in
+	watch *watch        // the health window that is open, or was last; nil: there was none
 	gens  []*generation // number n is at n-1
 }
 
@@ -40,11 +42,12 @@ type generation struct {
 	loaded   time.Time
 	symbols  map[string]any // nil: its initialisers failed, it can never run
 	bias     uintptr        // how far its code is from where its file has it
-	on       *patchBase     // of a patch: what it replaces functions of; else nil
-	signer   string         // id of the trusted key that signed it last; guarded by Host.mu
-	replaces []string       // of a patch: the functions, as events have them
-	restored bool           // at the start, because it was live in the process before
-	order    int            // in which artifacts were opened, in this process and before
+	tally    *tally
+	on       *patchBase // of a patch: what it replaces functions of; else nil
+	signer   string     // id of the trusted key that signed it last; guarded by Host.mu
+	replaces []string   // of a patch: the functions, as events have them
+	restored bool       // at the start, because it was live in the process before
+	order    int        // in which artifacts were opened, in this process and before
 
 	// Guarded by Host.mu.
 	state  control.State
@@ -61,15 +64,15 @@ type generation struct {
 func (h *Host) plugin(name string) *pluginState {
 	p := h.plugins[name]
 	if p == nil {
-		p = newPlugin(name)
+		p = h.newPlugin(name)
 		h.plugins[name] = p
 	}
 	return p
 }
 
-func newPlugin(name string) *pluginState {
-	p := &pluginState{name: name}
-	p.live.Store(&table{})
+func (h *Host) newPlugin(name string) *pluginState {
+	p := &pluginState{name: name, tally: &tally{host: h, plugin: name}}
+	p.live.Store(&table{tally: p.tally})
 	return p
 }
 
@@ -101,7 +104,7 @@ func (h *Host) addSlot(plugin string, b *binding) (p *pluginState, slot, generat
 	slot = len(p.binds)
 	p.binds = append(p.binds, b)
 	values := append(append(make([]any, 0, slot+1), now.values...), value)
-	p.live.Store(&table{generation: now.generation, values: values})
+	p.live.Store(&table{generation: now.generation, values: values, tally: now.tally})
 	return p, slot, now.generation, err
 }
 
@@ -129,9 +132,9 @@ func (p *pluginState) find(digest, key string) *generation {
 
 // table resolves all handles in g (nil: the built-ins).
 func (p *pluginState) table(g *generation) (*table, error) {
-	t := &table{values: make([]any, len(p.binds))}
+	t := &table{values: make([]any, len(p.binds)), tally: p.tally}
 	if p.self && g != nil {
-		t.generation = g.number
+		t.generation, t.tally = g.number, g.tally
 	}
 	if p.self || g == nil { // patches of the host have nothing to be bound
 		for slot, b := range p.binds {
@@ -139,7 +142,7 @@ func (p *pluginState) table(g *generation) (*table, error) {
 		}
 		return t, nil
 	}
-	t.generation = g.number
+	t.generation, t.tally = g.number, g.tally
 	for slot, b := range p.binds {
 		v, err := b.value(g.symbols)
 		if err != nil {

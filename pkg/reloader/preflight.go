@@ -50,7 +50,7 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	h.mu.Unlock()
 	if t.plugin == nil {
 		// Neither bound nor loaded; it is entered when something is mapped.
-		t.plugin = newPlugin(m.Plugin)
+		t.plugin = h.newPlugin(m.Plugin)
 	}
 	if m.Patch != nil {
 		if err := soundPatch(m.Patch); err != nil {

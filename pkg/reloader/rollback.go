@@ -51,11 +51,7 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 	if err != nil {
 		return err
 	}
-	if g != nil {
-		ev.Generation, ev.Key, ev.Digest, ev.Link = g.number, g.manifest.Key, g.digest, g.manifest.Link
-		ev.Foreign, ev.Signer = g.manifest.Foreign, g.signer
-		ev.Functions = shownNames(g.replaces)
-	}
+	describeEarlier(ev, g)
 	if ev.Generation == p.live.Load().generation {
 		ev.Event, ev.Verdict = control.KindUnchanged, control.Unchanged
 		if g == nil {
@@ -69,10 +65,30 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 		h.keeper.gaveUp(&ev.Notes)
 		return err
 	}
+	h.supersede(p)
 	h.keeper.settled(p, true, &ev.Notes)
 	ev.Event, ev.Verdict = control.KindRolledBack, change.verdict()
 	h.tellPatch(ev, change)
 	return nil
+}
+
+// describeEarlier enters into an event which generation it makes live again; nil is the
+// built-in. The caller holds the queue.
+func describeEarlier(ev *control.Event, g *generation) {
+	if g == nil {
+		return
+	}
+	ev.Generation, ev.Key, ev.Digest, ev.Link = g.number, g.manifest.Key, g.digest, g.manifest.Link
+	ev.Foreign, ev.Signer = g.manifest.Foreign, g.signer
+	ev.Functions = shownNames(g.replaces)
+}
+
+// lacking says that there is nothing to go back to.
+func lacking(plugin, missing string) error {
+	return &control.Error{
+		Code: control.CodeRefused, Message: fmt.Sprintf("%s cannot go back to the built-in: the host has none for %s", plugin, missing),
+		Limit: "the host",
+	}
 }
 
 // rollbackTarget finds the generation; nil is the built-in.
@@ -88,10 +104,7 @@ func (h *Host) rollbackTarget(plugin string, to int) (*pluginState, *generation,
 	}
 	if to == 0 {
 		if missing := p.lacksBuiltin(); missing != "" {
-			return nil, nil, &control.Error{
-				Code: control.CodeRefused, Message: fmt.Sprintf("%s cannot go back to the built-in: the host has none for %s", plugin, missing),
-				Limit: "the host",
-			}
+			return nil, nil, lacking(plugin, missing)
 		}
 		return p, nil, nil
 	}

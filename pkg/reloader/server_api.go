@@ -72,7 +72,7 @@ func (p places) enter(r *http.Request) (leave func(), ok bool) {
 type route struct {
 	method, path string
 	need         Access
-	answer       func(w http.ResponseWriter, r *http.Request, c *Call) error
+	answer       func(w http.ResponseWriter, r *http.Request, c *ControlCall) error
 }
 
 // otherCall is the name of what is no call.
@@ -90,6 +90,8 @@ func newAPI(h *Host) *api {
 		{http.MethodGet, "/v1/status", ReadAccess, a.status},
 		{http.MethodPost, "/v1/load", WriteAccess, a.load},
 		{http.MethodPost, "/v1/rollback", WriteAccess, a.rollback},
+		{http.MethodGet, "/v1/window", ReadAccess, a.window},
+		{http.MethodPost, "/v1/confirm", WriteAccess, a.confirm},
 		{http.MethodGet, "/v1/history", ReadAccess, a.history},
 		{http.MethodGet, "/v1/events", ReadAccess, a.events},
 		{http.MethodGet, "/metrics", ReadAccess, a.metrics},
@@ -140,7 +142,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve decides whether a call is answered, from the cheapest reason against it to
 // the dearest, and has it answered.
-func (a *api) serve(w http.ResponseWriter, r *http.Request, c *Call) error {
+func (a *api) serve(w http.ResponseWriter, r *http.Request, c *ControlCall) error {
 	p, socket := r.Context().Value(peerKey{}).(peer)
 	fits, unknown := a.find(r)
 	if unknown == nil {
@@ -180,7 +182,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, c *Call) error {
 }
 
 // authorize says what a call over a router of the embedder's may do.
-func (a *api) authorize(r *http.Request, c *Call) {
+func (a *api) authorize(r *http.Request, c *ControlCall) {
 	c.Access = ReadAccess
 	if ask := a.h.opts.Authorize; ask != nil {
 		c.Access = NoAccess // also where it panics

@@ -13,15 +13,15 @@ import (
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-func (a *api) status(w http.ResponseWriter, _ *http.Request, _ *Call) error {
+func (a *api) status(w http.ResponseWriter, _ *http.Request, _ *ControlCall) error {
 	return writeJSON(w, http.StatusOK, a.h.Status())
 }
 
-func (a *api) history(w http.ResponseWriter, _ *http.Request, _ *Call) error {
+func (a *api) history(w http.ResponseWriter, _ *http.Request, _ *ControlCall) error {
 	return writeJSON(w, http.StatusOK, control.History{V: control.EventVersion, Events: a.h.History()})
 }
 
-func (a *api) metrics(w http.ResponseWriter, _ *http.Request, _ *Call) error {
+func (a *api) metrics(w http.ResponseWriter, _ *http.Request, _ *ControlCall) error {
 	var b strings.Builder
 	if err := writeFamilies(&b, a.h.families()); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (a *api) metrics(w http.ResponseWriter, _ *http.Request, _ *Call) error {
 	return write(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", []byte(b.String()))
 }
 
-func (a *api) rollback(w http.ResponseWriter, r *http.Request, c *Call) error {
+func (a *api) rollback(w http.ResponseWriter, r *http.Request, c *ControlCall) error {
 	var req control.RollbackRequest
 	if err := decode(w, r, &req); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (a *api) rollback(w http.ResponseWriter, r *http.Request, c *Call) error {
 }
 
 // load takes an artifact as the body, or the path of one.
-func (a *api) load(w http.ResponseWriter, r *http.Request, c *Call) error {
+func (a *api) load(w http.ResponseWriter, r *http.Request, c *ControlCall) error {
 	req := loadRequest{caller: c.by(), plugin: r.URL.Query().Get("plugin")}
 	var err error
 	if req.dryRun, err = yesOrNo(r, "dry_run"); err != nil {
@@ -61,6 +61,9 @@ func (a *api) load(w http.ResponseWriter, r *http.Request, c *Call) error {
 		return err
 	}
 	if req.release, err = yesOrNo(r, "release"); err != nil {
+		return err
+	}
+	if err := askWindow(w, r, &req); err != nil {
 		return err
 	}
 	if mediaType(r) == control.TypeJSON {

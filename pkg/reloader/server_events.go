@@ -18,7 +18,7 @@ const keepAlive = 15 * time.Second
 // journal at its own pace; one whose client does not take what it is sent
 // within answerTimeout is ended, and one that falls behind gets a note about
 // how many events it missed.
-func (a *api) events(w http.ResponseWriter, r *http.Request, _ *Call) error {
+func (a *api) events(w http.ResponseWriter, r *http.Request, _ *ControlCall) error {
 	leave, ok := a.streams.enter(r)
 	if !ok {
 		return &control.Error{Code: control.CodeBusy, Message: "too many clients follow the events already", Limit: "hotgo"}

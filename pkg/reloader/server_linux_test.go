@@ -87,10 +87,10 @@ func TestCallersMayDoWhatTheirIDsAreAllowed(t *testing.T) {
 	open := shared(t)
 	const writer, writers, reader, readers = 65531, 65521, 65532, 65522
 	f := newFakeProcess(t)
-	calls := make(chan Call, 100)
+	calls := make(chan ControlCall, 100)
 	h, err := newHost(Options{
 		Socket: filepath.Join(open, "h.sock"), AllowUIDs: []int{writer}, AllowGIDs: []int{writers}, ReadUIDs: []int{reader}, ReadGIDs: []int{readers},
-		Audit: func(c Call) { calls <- c },
+		Audit: func(c ControlCall) { calls <- c },
 	}, f.platform())
 	if err != nil {
 		t.Fatal(err)

@@ -55,10 +55,10 @@ func TestMountedHandlerChangesNothingUntilItIsAuthorized(t *testing.T) {
 }
 
 func TestEmbedderDecidesWhoMayDoWhatOverARouter(t *testing.T) {
-	calls := make(chan Call, 10)
+	calls := make(chan ControlCall, 10)
 	f := newFakeProcess(t)
 	h := openHost(t, Options{
-		Audit: func(c Call) { calls <- c },
+		Audit: func(c ControlCall) { calls <- c },
 		Authorize: func(r *http.Request) (Access, string) {
 			switch r.Header.Get("Authorization") {
 			case "Bearer deploy":

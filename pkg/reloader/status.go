@@ -105,12 +105,20 @@ func (h *Host) addPlugins(s *control.Status) (files map[pluginGeneration]string,
 			if g.on != nil {
 				base = g.on.number()
 			}
+			counts := g.tally.counts()
 			out.Generations = append(out.Generations, control.Generation{
 				Generation: g.number, State: g.state, Key: g.manifest.Key, Digest: g.digest,
 				Link: g.manifest.Link, LinkReason: g.manifest.Reason, Foreign: g.manifest.Foreign,
 				Loaded: g.loaded, ArtifactBytes: g.bytes, Signer: g.signer, Reason: g.reason,
 				Restored: g.restored, Proven: g.proven, Patch: g.on != nil, Base: base, Functions: g.replaces, OldS: g.oldFor(now, old),
+				Panics: counts.Panics, Calls: counts.Calls, Errors: counts.Errors,
 			})
+		}
+		builtin := p.tally.counts()
+		out.Panics, out.Calls, out.Errors = builtin.Panics, builtin.Calls, builtin.Errors
+		if p.watch != nil {
+			health := p.watch.health
+			out.Health = &health
 		}
 		s.Plugins = append(s.Plugins, out)
 	}

@@ -37,6 +37,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // Config is what a command works with. All values are valid.
@@ -69,6 +71,8 @@ type Config struct {
 	// Where it goes.
 	Targets []string // empty: every host of this user that holds the plugin
 
+	Health Observation // of what was pushed
+
 	// Watching.
 	Poll     bool          // look at the files now and then, instead of being told
 	Debounce time.Duration // quiet time that ends a batch of edits
@@ -76,6 +80,15 @@ type Config struct {
 
 	settings []Setting
 	fileName string // File as shown
+}
+
+// Observation says how what was pushed is observed.
+type Observation struct {
+	Window   control.Window // Length, Interval, Failures, MaxPanics and MaxErrors
+	Asked    bool           // whether Window.Length was set; else it is the host's business
+	HTTP     []string       // URLs to probe
+	Commands []string       // lines of shell to probe with
+	Timeout  time.Duration  // of one probe
 }
 
 // Plugin is one entry of the list of plugins.
@@ -142,6 +155,7 @@ func Load(opts Options) (*Config, error) {
 	for _, k := range Keys {
 		l.apply(c, k)
 	}
+	c.Health.Asked = c.origin("health-window").Kind != FromDefault
 	l.problems = append(l.problems, c.contradictions()...)
 	if len(l.problems) > 0 {
 		return nil, &Error{Problems: l.problems}

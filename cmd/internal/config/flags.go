@@ -32,6 +32,8 @@ func Register(fs *pflag.FlagSet, groups ...Group) {
 			fs.DurationP(k.Name, k.Short, k.Default.(time.Duration), usage)
 		case List:
 			fs.StringSliceP(k.Name, k.Short, nil, usage)
+		case Lines:
+			fs.StringArrayP(k.Name, k.Short, nil, usage)
 		default:
 			panic(fmt.Sprintf("setting %s: kind %d cannot be a flag", k.Name, k.Kind))
 		}

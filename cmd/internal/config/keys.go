@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
 
 // Kind is the form of a setting's value.
 type Kind int
@@ -13,6 +17,7 @@ const (
 	TriState      // true, false, or unset: follow the host
 	Duration      // as time.ParseDuration reads it
 	List          // of texts; comma-separated in flags and environment
+	Lines         // of texts, whole: a flag for each, one in the environment
 	Tags          // build tags: a comma-separated text or a list
 	Plugins       // a list of paths or of objects with path and name
 )
@@ -27,6 +32,7 @@ const (
 	Target
 	Watch
 	Sign
+	Health
 )
 
 // Say how a text is made absolute.
@@ -130,6 +136,56 @@ var Keys = []Key{
 		set: func(c *Config, v any) { c.SignKey = v.(string) },
 	},
 	{
+		Name: "health-window", Env: []string{"HOTGO_HEALTH_WINDOW"}, Kind: Duration, Group: Health,
+		Default: time.Duration(0), check: checkWindow(func(w *control.Window, d time.Duration) { w.Length = d }),
+		Usage: "`time` for which hosts observe what they have loaded, and undo it where it is unhealthy",
+		Unset: "as the host does by itself", Example: "30s",
+		set: func(c *Config, v any) { c.Health.Window.Length = v.(time.Duration) },
+	},
+	{
+		Name: "health-interval", Env: []string{"HOTGO_HEALTH_INTERVAL"}, Kind: Duration, Group: Health,
+		Default: control.WindowDefaultInterval, check: checkWindow(func(w *control.Window, d time.Duration) { w.Interval = d }),
+		Usage: "`time` between two calls of HotHealth, and of each probe, in a health window",
+		set:   func(c *Config, v any) { c.Health.Window.Interval = v.(time.Duration) },
+	},
+	{
+		Name: "health-failures", Env: []string{"HOTGO_HEALTH_FAILURES"}, Kind: Int, Group: Health,
+		Default: control.WindowDefaultFailures, check: checkPositive,
+		Usage: "`number` of failures in a row, of HotHealth or of one probe, that undo what was loaded",
+		set:   func(c *Config, v any) { c.Health.Window.Failures = v.(int) },
+	},
+	{
+		Name: "max-panics", Env: []string{"HOTGO_MAX_PANICS"}, Kind: Int, Group: Health, Default: 0,
+		check: checkWindow(func(w *control.Window, n int) { w.MaxPanics = n }),
+		Usage: "`number` of contained panics that a health window lets pass; -1 is any",
+		set:   func(c *Config, v any) { c.Health.Window.MaxPanics = v.(int) },
+	},
+	{
+		Name: "max-errors", Env: []string{"HOTGO_MAX_ERRORS"}, Kind: Text, Group: Health, Default: "",
+		check: checkWindow(func(w *control.Window, s string) { w.MaxErrors = s }),
+		Usage: "`number`, or share such as 5%, of reported errors that a health window lets pass",
+		Unset: "any", Example: `"5%"`,
+		set: func(c *Config, v any) { c.Health.Window.MaxErrors = v.(string) },
+	},
+	{
+		Name: "probe-http", Env: []string{"HOTGO_PROBE_HTTP"}, Kind: Lines, Group: Health, Default: []string(nil),
+		Usage: "`URL` to get again and again in the health window; a status below 400 is well; repeatable",
+		Unset: "none", Example: "[http://localhost:8080/healthz]",
+		set: func(c *Config, v any) { c.Health.HTTP = v.([]string) },
+	},
+	{
+		Name: "probe-command", Env: []string{"HOTGO_PROBE_COMMAND"}, Kind: Lines, Group: Health, Default: []string(nil),
+		Usage: "`command` of the shell to run again and again in the health window; exit code 0 is well; repeatable",
+		Unset: "none", Example: `["./smoke.sh"]`,
+		set: func(c *Config, v any) { c.Health.Commands = v.([]string) },
+	},
+	{
+		Name: "probe-timeout", Env: []string{"HOTGO_PROBE_TIMEOUT"}, Kind: Duration, Group: Health,
+		Default: 5 * time.Second, check: checkLasts,
+		Usage: "`time` that one probe may take",
+		set:   func(c *Config, v any) { c.Health.Timeout = v.(time.Duration) },
+	},
+	{
 		Name: "poll", Env: []string{"HOTGO_POLL"}, Kind: Bool, Group: Watch, Default: false,
 		Usage: "look at the files now and then: for Docker, WSL and network file systems",
 		set:   func(c *Config, v any) { c.Poll = v.(bool) },
@@ -178,7 +234,11 @@ var Keys = []Key{
 
 // hostEnv is what hosts read and the command line must not, and what is too secret
 // to be shown as a setting.
-var hostEnv = []string{"HOTGO_NAME", "HOTGO_DIR", "HOTGO_RESTORE", "HOTGO_TRUSTED_KEYS", "HOTGO_KEY_PASSWORD"}
+// What probes are told is no setting either: they may well run hotgo.
+var hostEnv = []string{
+	"HOTGO_NAME", "HOTGO_DIR", "HOTGO_RESTORE", "HOTGO_TRUSTED_KEYS", "HOTGO_KEY_PASSWORD",
+	"HOTGO_PROBED_HOST", "HOTGO_PROBED_PID", "HOTGO_PROBED_SOCKET", "HOTGO_PROBED_PLUGIN", "HOTGO_PROBED_GENERATION",
+}
 
 // lookup finds a key by name.
 func lookup(name string) (Key, bool) {

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // tree writes files (name, content, name, content, ...) into a new directory
@@ -38,7 +41,7 @@ func write(t *testing.T, path, content string) {
 func flags(t *testing.T, args ...string) *pflag.FlagSet {
 	t.Helper()
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	Register(fs, Shared, Build, Target, Watch, Sign)
+	Register(fs, Shared, Build, Target, Watch, Sign, Health)
 	if err := fs.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +98,7 @@ func TestNothingSetGivesDefaults(t *testing.T) {
 	want := Config{
 		Output: "text", Color: "auto", Keep: 16, Link: "auto", Mode: "auto",
 		Debounce: 10 * time.Millisecond, Restart: "ask",
+		Health: Observation{Window: control.Window{Interval: time.Second, Failures: 2}, Timeout: 5 * time.Second},
 	}
 	c.settings = nil
 	if d := cmp.Diff(want, *c, cmp.AllowUnexported(Config{})); d != "" {
@@ -124,7 +128,8 @@ func TestEveryKeyIsReadFromEachSource(t *testing.T) {
 		"plugins": "./a,./b", "host": "./server", "dir": "out", "keep": "3", "link": "full", "mode": "swap",
 		"tags": "a,b", "race": "true", "ldflags": "-w", "target": "a,b", "sign-key": "key", "poll": "true",
 		"debounce": "2s", "restart": "never", "output": "json", "quiet": "true", "verbose": "true",
-		"color": "never", "timeout": "3s",
+		"color": "never", "timeout": "3s", "health-window": "30s", "health-interval": "2s", "health-failures": "3", "max-panics": "-1",
+		"max-errors": "5%", "probe-http": "http://localhost/a,b", "probe-command": "echo a, b", "probe-timeout": "9s",
 	}
 	for _, k := range Keys {
 		if k.NoFile {
@@ -148,6 +153,9 @@ func TestEveryKeyIsReadFromEachSource(t *testing.T) {
 			yaml := value
 			if k.Kind == List || k.Kind == Plugins {
 				yaml = "[" + value + "]"
+			}
+			if k.Kind == Lines {
+				yaml = "[" + strconv.Quote(value) + "]"
 			}
 			write(t, filepath.Join(dir, "hotgo.yaml"), k.Name+": "+yaml+"\n")
 			byFile := load(t, dir)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // parse checks raw, which viper found at from, and gives the value of k's type.
@@ -51,6 +53,11 @@ func (k Key) parseKind(raw any, from Origin) (any, error) {
 	case List:
 		if from.Name == "HOTGO_SOCKET" { // one path, which may hold a comma
 			return []string{fmt.Sprint(raw)}, nil
+		}
+		return parseList(raw, typed)
+	case Lines:
+		if s, ok := raw.(string); ok && !typed {
+			return []string{s}, nil
 		}
 		return parseList(raw, typed)
 	case Tags:
@@ -217,6 +224,30 @@ var pluginName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 func checkKeep(v any) error {
 	if n := v.(int); n != -1 && n < 1 {
 		return fmt.Errorf("want at least 1, or -1 for all, have %d", n)
+	}
+	return nil
+}
+
+func checkPositive(v any) error {
+	if n := v.(int); n < 1 {
+		return fmt.Errorf("want at least 1, have %d", n)
+	}
+	return nil
+}
+
+// checkWindow holds one value of a health window against what hosts take.
+func checkWindow[T any](set func(*control.Window, T)) func(any) error {
+	return func(v any) error {
+		var w control.Window
+		set(&w, v.(T))
+		_, err := w.Complete()
+		return err
+	}
+}
+
+func checkLasts(v any) error {
+	if d := v.(time.Duration); d <= 0 {
+		return fmt.Errorf("want some time, have %s", d)
 	}
 	return nil
 }

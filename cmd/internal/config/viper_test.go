@@ -98,6 +98,10 @@ func TestTypesAreNotCoerced(t *testing.T) {
 		"plugins: [{path: 3}]":  `hotgo.yaml:1: plugins: entry 1: path: want a text in quotes, have 3`,
 		"config: other.yaml\n":  `hotgo.yaml:1: config cannot be set in the file; use --config or HOTGO_CONFIG`,
 		"quiet: 1\n":            `hotgo.yaml:1: quiet: want true or false, have 1`,
+		"max-errors: all\n":     `hotgo.yaml:1: max-errors: the errors that are let pass are a number, or a share such as 5%, not "all"`,
+		"health-window: 48h\n":  `hotgo.yaml:1: health-window: a health window lasts from 0 to 24h0m0s, not 48h0m0s`,
+		"probe-timeout: 0s\n":   `hotgo.yaml:1: probe-timeout: want some time, have 0s`,
+		"probe-http: [3]\n":     `hotgo.yaml:1: probe-http: want a list of texts in quotes, have 3`,
 		"timeout: \"-3s\"\n":    `hotgo.yaml:1: timeout: want no negative time, have -3s`,
 		"sign-key: 2026-01-02 ": `hotgo.yaml:1: sign-key: want a text in quotes, have 2026-01-02 00:00:00 +0000 UTC`,
 		"plugins: [{path: ./a/..., name: a}]\n": `hotgo.yaml:1: plugins: entry 1: ./a/... is a pattern; ` +

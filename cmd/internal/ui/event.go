@@ -91,6 +91,8 @@ func verdictWord(ev control.Event) (string, role) {
 		return "FAILED", bad
 	case control.KindRolledBack:
 		return "ROLLED BACK", warning
+	case control.KindHealthy:
+		return "healthy", good
 	case control.KindHostGone:
 		return "HOST GONE", warning
 	case control.KindRestored:
@@ -117,7 +119,7 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		if len(reason) > 0 {
 			detail = []string{"(" + strings.Join(reason, " ") + ")"}
 		}
-		return detail, notes(ev.Notes, "")
+		return append(detail, v.health(ev.Health)...), notes(ev.Notes, "")
 
 	case control.KindFailed, control.KindRestart, control.KindNotRestored, control.KindQuarantined:
 		problems := v.diagnostics(ev.Diagnostics)
@@ -160,6 +162,7 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		detail = append(detail, strings.TrimSpace(size(ev.ArtifactBytes)+" "+ev.Link))
 	}
 	detail = append(detail, v.times(ev)...)
+	detail = append(detail, v.health(ev.Health)...)
 	switch {
 	case len(reason) == 0:
 	case ev.Event == control.KindLoaded && ev.Code != "": // why it is no patch
@@ -167,6 +170,9 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 	default:
 		detail = append(detail, reason[0])
 		below = capped(reason[1:])
+	}
+	if ev.Event == control.KindRolledBack {
+		below = append(below, evidenceLines(ev.Evidence)...)
 	}
 	below = append(below, notes(ev.Notes, "")...)
 	if v.full != "" {

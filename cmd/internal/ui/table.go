@@ -45,6 +45,7 @@ func Status(w io.Writer, hosts []control.Status, verbose bool, s Style) error {
 		}
 		patches = append(patches, s.oldLines(h, verbose)...)
 		patches = append(patches, s.restoreLines(h, verbose)...)
+		patches = append(patches, s.healthLines(host(Clean(h.Name), h.PID), h)...)
 		memory = append(memory, []string{
 			host(Clean(h.Name), h.PID) + ":",
 			fmt.Sprintf("%s resident, %s of it in plugins, %s mapped", size(h.Memory.RSSBytes),

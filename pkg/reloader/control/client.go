@@ -13,6 +13,8 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,6 +25,7 @@ import (
 // Header and content types of the protocol.
 const (
 	DigestHeader    = "Hotgo-Digest"    // optional on an upload: "sha256:" and 64 hex digits
+	WaitsHeader     = "Hotgo-Waits"     // of an interim answer (102) to a load that waits: a [Waiting]
 	SignatureHeader = "Hotgo-Signature" // optional on an upload: base64 of a minisign signature file
 	TypeArtifact    = "application/octet-stream"
 	TypeJSON        = "application/json"
@@ -93,6 +96,12 @@ type LoadOptions struct {
 	AllowDowngrade bool
 	// Release has the host take the artifact out of quarantine, if it is there.
 	Release bool
+	// Window is how the host observes what it has loaded; nil leaves that to the
+	// host. Load returns when the window has begun: see [Client.AwaitWindow].
+	Window *Window
+	// Waits, if not nil, is told what the load waits for, each time that it has to
+	// wait. It is called from another goroutine, before Load returns.
+	Waits func(Waiting)
 }
 
 // Load uploads an artifact of size bytes (-1 where it is not known) and waits
@@ -106,7 +115,7 @@ func (c *Client) Load(ctx context.Context, r io.Reader, size int64, o LoadOption
 		header.Set(SignatureHeader, base64.StdEncoding.EncodeToString([]byte(o.Signature)))
 	}
 	var ev Event
-	if err := c.call(ctx, http.MethodPost, "/v1/load"+o.query(), r, TypeArtifact, size, header, &ev); err != nil {
+	if err := c.call(o.trace(ctx), http.MethodPost, "/v1/load"+o.query(), r, TypeArtifact, size, header, &ev); err != nil {
 		return nil, err
 	}
 	return &ev, nil
@@ -141,7 +150,7 @@ func (c *Client) LoadPath(ctx context.Context, path string, o LoadOptions) (*Eve
 		}
 	}
 	var ev Event
-	if err := c.post(ctx, "/v1/load"+o.query(), LoadRequest{Path: path, Digest: o.Digest, Signature: o.Signature}, &ev); err != nil {
+	if err := c.post(o.trace(ctx), "/v1/load"+o.query(), LoadRequest{Path: path, Digest: o.Digest, Signature: o.Signature}, &ev); err != nil {
 		return nil, err
 	}
 	return &ev, nil
@@ -253,10 +262,29 @@ func (o LoadOptions) query() string {
 	if o.Release {
 		q.Set("release", "1")
 	}
+	if o.Window != nil {
+		o.Window.encode(q)
+	}
 	if len(q) == 0 {
 		return ""
 	}
 	return "?" + q.Encode()
+}
+
+// trace hears the interim answers, if somebody wants them.
+func (o LoadOptions) trace(ctx context.Context) context.Context {
+	if o.Waits == nil {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(_ int, header textproto.MIMEHeader) error {
+			var w Waiting
+			if text := header.Get(WaitsHeader); text != "" && json.Unmarshal([]byte(text), &w) == nil {
+				o.Waits(w)
+			}
+			return nil
+		},
+	})
 }
 
 func fileDigest(path string) (string, error) {

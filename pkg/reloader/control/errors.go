@@ -16,7 +16,7 @@ const (
 	CodeDigest       = "digest"       // bytes and digest disagree
 	CodeSignature    = "signature"    // not signed by a trusted key, or signed too long ago
 	CodeRefused      = "refused"      // init, a hook or a symbol refused; the old generation serves
-	CodeUnhealthy    = "unhealthy"    // HotHealth failed; the old generation serves
+	CodeUnhealthy    = "unhealthy"    // HotHealth failed, or the health window found something; the old generation serves
 	CodeNotFound     = "not-found"    // no such plugin, generation or call
 	CodeBusy         = "busy"         // too many requests under way
 	CodeTimeout      = "timeout"      // a limit of time ran out

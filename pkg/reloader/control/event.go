@@ -29,6 +29,8 @@ const (
 	KindRestarted   Kind = "restarted"    // the host was started again
 	KindFailed      Kind = "failed"       // the old code keeps running
 	KindRolledBack  Kind = "rolled-back"  // an earlier generation is live again
+	KindHealthy     Kind = "healthy"      // a generation was observed, and stays
+	KindWaiting     Kind = "waiting"      // a load waits for another one, or its window
 	KindRetired     Kind = "retired"      // HotStop of an old generation returned, or was given up
 	KindRestored    Kind = "restored"     // what was live in the process before is live again
 	KindNotRestored Kind = "not-restored" // it is not, and why
@@ -81,6 +83,8 @@ type Event struct {
 	Notes         []Finding    `json:"notes,omitempty"` // what is worth knowing about a change that was made
 	Next          string       `json:"next,omitempty"`  // the command to run
 	Diagnostics   []Diagnostic `json:"diagnostics,omitempty"`
+	Undone        int          `json:"undone,omitempty"`  // for "rolled-back": the generation that was unhealthy
+	Health        *Health      `json:"health,omitempty"`  // of its window
 	Signer        string       `json:"signer,omitempty"`  // id of the trusted key that signed the artifact
 	DryRun        bool         `json:"dry_run,omitempty"` // the host was only asked; nothing was loaded
 	Caller        *Caller      `json:"caller,omitempty"`  // who asked, where that is known

@@ -50,6 +50,12 @@ type Plugin struct {
 	Live        int          `json:"live"`           // generation that serves; 0 is the built-in
 	Symbols     []Symbol     `json:"symbols,omitempty"`
 	Generations []Generation `json:"generations,omitempty"`
+	// Health is the window of the generation that was observed last, or is now.
+	Health *Health `json:"health,omitempty"`
+	// Panics, Calls and Errors are those of the built-in, as those of a generation.
+	Panics int64 `json:"panics,omitempty"`
+	Calls  int64 `json:"calls,omitempty"`
+	Errors int64 `json:"errors,omitempty"`
 	// Replaced says which code of this plugin's functions runs, where it is not
 	// that of the artifact or binary that they came in; sorted.
 	Replaced []Replaced `json:"replaced,omitempty"`
@@ -108,6 +114,11 @@ type Generation struct {
 	Patch         bool      `json:"patch,omitempty"`     // it replaces functions of what runs already
 	Base          int       `json:"base,omitempty"`      // of a patch: the generation that it is made for; 0 is the host
 	Functions     []string  `json:"functions,omitempty"` // of a patch: what it replaces, sorted
+	// Panics is how many panics of it Call.Contain has ended; Calls and Errors are what
+	// the host has reported by Call.Observe.
+	Panics int64 `json:"panics,omitempty"`
+	Calls  int64 `json:"calls,omitempty"`
+	Errors int64 `json:"errors,omitempty"`
 	// OldS is how many seconds ago it was live last, or failed; 0 for a live one.
 	OldS int64 `json:"old_s,omitempty"`
 	// Goroutines is how many are in its code, or were started by it, though it is
