@@ -113,6 +113,9 @@ func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
 		return nil, err
 	}
 	before := p.serving()
+	if g != nil {
+		g.tally.live()
+	}
 	p.live.Store(t)
 	if before != nil {
 		before.state = control.StateRetired
@@ -122,7 +125,6 @@ func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
 		}
 	}
 	if g != nil {
-		g.tally.live()
 		g.state, g.reason = control.StateLive, ""
 		g.markEnded(time.Time{})
 	}

@@ -110,8 +110,10 @@ type tally struct {
 
 	calls, errors, panics atomic.Int64
 	last                  atomic.Pointer[string] // value of the last panic
-	before                atomic.Int64           // panics of when it became live
-	limited               atomic.Bool            // Options.PanicLimit has been reached since
+
+	// Guarded by Host.mu.
+	before  window.Counts // when it became live
+	limited bool          // Options.PanicLimit has been reached since
 }
 
 // counts gives the counters as they are.
@@ -123,10 +125,18 @@ func (t *tally) counts() window.Counts {
 	return c
 }
 
-// live begins to count for Options.PanicLimit.
-func (t *tally) live() {
-	t.before.Store(t.panics.Load())
-	t.limited.Store(false)
+// live begins to count anew, for a window and for Options.PanicLimit. It is called
+// before any handle is on the generation; the caller holds h.mu.
+func (t *tally) live() { t.before, t.limited = t.counts(), false }
+
+// since gives what was counted since it became live.
+func (t *tally) since() window.Counts {
+	t.host.mu.Lock()
+	before := t.before
+	t.host.mu.Unlock()
+	c := t.counts()
+	c.Panics, c.Calls, c.Errors = c.Panics-before.Panics, c.Calls-before.Calls, c.Errors-before.Errors
+	return c
 }
 
 func (t *tally) observe(err error) {
@@ -150,10 +160,23 @@ func (t *tally) panicked(e *PanicError, stack []uintptr) {
 		})
 	}
 	h.noticed(t, text, stack)
-	n -= t.before.Load()
-	if limit := h.opts.PanicLimit; limit > 0 && n >= int64(limit) && t.generation > 0 && t.limited.CompareAndSwap(false, true) {
-		h.inBackground(func() { h.overPanicLimit(t, n) })
+	if limit := h.opts.PanicLimit; limit > 0 && t.generation > 0 && t.since().Panics >= int64(limit) && t.reachLimit() {
+		h.inBackground(func() { h.overPanicLimit(t) })
 	}
+}
+
+// reachLimit notes that Options.PanicLimit has been reached. It gives false where that
+// was known, and where a window sees to it.
+func (t *tally) reachLimit() bool {
+	n := t.since().Panics
+	t.host.mu.Lock()
+	defer t.host.mu.Unlock()
+	w := t.host.open
+	if t.limited || w != nil && w.g.tally == t && w.rules.MaxPanics >= 0 && n > int64(w.rules.MaxPanics) {
+		return false
+	}
+	t.limited = true
+	return true
 }
 
 // codePanic is the code of a note about a panic that was contained.

@@ -35,9 +35,10 @@ type Host struct {
 
 	// queue holds a token while a load or rollback is under way. Goroutines
 	// blocked in a send are served in order (go1.26: runtime/chan.go, sendq).
-	queue chan struct{}
-	loads chan struct{} // holds a token while a load waits for its turn, or has it; see turn.go
-	stuck atomic.Int64  // goroutines of plugins that were given up
+	queue    chan struct{}
+	loads    chan struct{} // holds a token while a load waits for its turn, or has it; see turn.go
+	admitted atomic.Int64  // loads that wait for their turn
+	stuck    atomic.Int64  // goroutines of plugins that were given up
 
 	// ctx ends with Close; HotStart's contexts are its children.
 	ctx        context.Context

@@ -21,6 +21,10 @@ import (
 // changed or removed afterwards. With Options.TrustedKeys its signature is taken from
 // path + ".minisig".
 //
+// With Options.Window it is observed from then on, and Load does not wait for the end of
+// that; see [Host.AwaitWindow]. A load that comes while another one's window is open
+// waits until it is over.
+//
 // ctx bounds the copying, the wait for other loads and the preflight. From
 // then on a load runs to its end, within the limits of Options: half a load
 // helps nobody.

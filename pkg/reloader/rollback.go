@@ -13,9 +13,10 @@ import (
 const Previous = -1
 
 // Rollback makes a generation that was opened before live again; 0 is the
-// built-in, and for the host itself the code that it was built with. Nothing is loaded. Its HotStart and HotHealth run first and may
-// refuse, then comes the switch, then HotStop of the generation that served.
-// ctx bounds the wait for a load that is under way.
+// built-in, and for the host itself the code that it was built with. Nothing is
+// loaded. Its HotStart and HotHealth run first and may refuse, then comes the switch,
+// then HotStop of the generation that served, whose health window ends. ctx bounds the
+// wait for a load that is under way; for the end of a window it does not wait.
 //
 // Errors: always a *control.Error; CodeNotFound for a plugin or generation that
 // is not there, CodeRefused for one that cannot run.

@@ -19,7 +19,7 @@ func askWindow(w http.ResponseWriter, r *http.Request, req *loadRequest) error {
 	req.window = rules
 	// Only on our own socket: what stands between a router and its handlers often
 	// takes the first status for the last.
-	if _, own := r.Context().Value(peerKey{}).(peer); own {
+	if _, own := r.Context().Value(peerKey{}).(peer); own && r.ProtoAtLeast(1, 1) {
 		req.waits = func(waiting control.Waiting) { sayWaiting(w, waiting) }
 	}
 	return nil

@@ -2,6 +2,7 @@ package reloader
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -33,6 +34,10 @@ func (t *transaction) turn(ctx context.Context) (release func(), err error) {
 		}
 		release() // it was replaced meanwhile
 	}
+	if err := h.admit(); err != nil {
+		return nil, err
+	}
+	defer h.admitted.Add(-1)
 	if err := t.waitFor(ctx, h.loads, h.loading); err != nil {
 		return nil, err
 	}
@@ -55,6 +60,19 @@ func (t *transaction) turn(ctx context.Context) (release func(), err error) {
 		return nil, err
 	}
 	return func() { inner(); leave() }, nil
+}
+
+// mostWaiting is how many loads may wait. A window can be open for long, and each that
+// waits has a connection, of which a rollback by hand needs one as well.
+const mostWaiting = 16
+
+// admit counts a load that is going to wait, or refuses it.
+func (h *Host) admit() error {
+	if h.admitted.Add(1) <= mostWaiting {
+		return nil
+	}
+	h.admitted.Add(-1)
+	return &control.Error{Code: control.CodeBusy, Message: fmt.Sprintf("%d loads wait for their turn already", mostWaiting), Limit: "hotgo", Next: "hotgo status"}
 }
 
 // serves reports whether the artifact of these bytes is live.

@@ -38,7 +38,6 @@ type watch struct {
 	from   *generation // served before; nil: the built-in
 	rules  control.Window
 	caller *control.Caller
-	base   window.Counts // when it began
 
 	wake    chan struct{} // a panic was counted
 	reports chan report
@@ -64,7 +63,7 @@ func (h *Host) observe(p *pluginState, c change, rules control.Window, caller *c
 		return nil
 	}
 	w := &watch{
-		h: h, p: p, g: c.to, from: c.from, rules: rules, caller: caller, base: c.to.tally.counts(),
+		h: h, p: p, g: c.to, from: c.from, rules: rules, caller: caller,
 		wake: make(chan struct{}, 1), reports: make(chan report), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	state := window.New(rules, time.Now())
@@ -111,14 +110,14 @@ func (w *watch) run(state *window.State) *window.Decision {
 		var d *window.Decision
 		select {
 		case <-tick.C:
-			if d = state.Counted(w.counts()); d == nil {
+			if d = state.Counted(w.g.tally.since()); d == nil {
 				check()
 			}
 		case err := <-checked:
 			checking = false
 			d = state.Checked(err)
 		case <-w.wake:
-			d = state.Counted(w.counts())
+			d = state.Counted(w.g.tally.since())
 		case r := <-w.reports:
 			if r.Healthy {
 				d = state.Confirm()
@@ -130,7 +129,7 @@ func (w *watch) run(state *window.State) *window.Decision {
 			if state.Unchecked() {
 				check()
 			}
-			if d = state.Counted(w.counts()); d == nil {
+			if d = state.Counted(w.g.tally.since()); d == nil {
 				d = state.At(time.Now())
 			}
 			if next := time.Until(state.Deadline()); next > 0 {
@@ -174,13 +173,6 @@ func (w *watch) check(ctx context.Context) error {
 		return hook.err
 	}
 	return err
-}
-
-// counts gives what was counted since the window began.
-func (w *watch) counts() window.Counts {
-	c := w.g.tally.counts()
-	c.Panics, c.Calls, c.Errors = c.Panics-w.base.Panics, c.Calls-w.base.Calls, c.Errors-w.base.Errors
-	return c
 }
 
 // noticed wakes the window that a panic is about. A patch of the host's own code has

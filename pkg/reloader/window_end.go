@@ -50,7 +50,7 @@ func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.
 		ev.Event, ev.Verdict, ev.Undone, ev.Evidence = control.KindFailed, control.Failed, 0, e.Evidence
 		ev.Generation, ev.Key, ev.Digest = g.number, g.manifest.Key, g.digest
 		ev.Reason = fmt.Sprintf("%s; it goes on serving, for %s cannot take its place: %s", why, called(to), e.Error())
-		ev.Next = cmp.Or(e.Next, "hotgo push a version that works, or restart the host")
+		ev.Next = cmp.Or(e.Next, "push a version that works, or restart the host")
 		return ev, err
 	}
 	h.mu.Lock()
@@ -94,7 +94,7 @@ func called(g *generation) string {
 }
 
 // overPanicLimit takes back a generation that has reached Options.PanicLimit.
-func (h *Host) overPanicLimit(t *tally, panics int64) {
+func (h *Host) overPanicLimit(t *tally) {
 	release, err := h.acquire(context.Background())
 	if err != nil {
 		return
@@ -107,7 +107,7 @@ func (h *Host) overPanicLimit(t *tally, panics int64) {
 	if g == nil || g.tally != t {
 		return // it was replaced meanwhile
 	}
-	to := p.generation(p.previous())
+	to, panics := p.generation(p.previous()), t.since().Panics
 	ev, err := h.takeBack(p, g, to, fmt.Sprintf("calls of it have panicked %d times, the last time with: %s", panics, *t.last.Load()))
 	ev.Evidence = append([]control.Evidence{{What: "panics", Host: fmt.Sprintf("Options.PanicLimit is %d", h.opts.PanicLimit), Artifact: fmt.Sprint(panics)}}, ev.Evidence...)
 	if err == nil {

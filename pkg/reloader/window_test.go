@@ -388,3 +388,24 @@ func TestUnhealthyPatchOfTheHostIsTakenAway(t *testing.T) {
 		wantCalls(t, f, "1 1 1")
 	})
 }
+
+func TestOnlySoManyLoadsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeProcess(t)
+		h := openHost(t, Options{}, f)
+		loadObserved(t, h, f.version("pricing", "a", prices(2)), Window{Length: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		path := f.version("pricing", "b", prices(3))
+		for range mostWaiting {
+			go h.Load(ctx, path)
+		}
+		synctest.Wait()
+		mustFail(t, h, path, control.CodeBusy)
+		if _, err := h.Rollback(t.Context(), "pricing", 0); err != nil {
+			t.Errorf("rollback: %v", err)
+		}
+		cancel()
+		synctest.Wait()
+		mustLoad(t, h, path) // there is room again
+	})
+}

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var sick = errors.New("no stock")
+var errSick = errors.New("no stock")
 
 // says gives a probe that answers by the letters of a text: "+" is well, "-" is not,
 // "~" hangs. The last one is repeated.
@@ -27,7 +27,7 @@ func says(name, answers string) Probe {
 		n++
 		switch answer {
 		case '-':
-			return sick
+			return errSick
 		case '~':
 			<-ctx.Done()
 			return ctx.Err()
@@ -168,7 +168,7 @@ func TestCommandThatHangsIsKilledWithItsChildren(t *testing.T) {
 		w, _ = os.OpenFile(pipe, os.O_WRONLY, 0)
 	}
 	defer w.Close()
-	cancel(sick)
+	cancel(errSick)
 	if err := <-ended; err == nil {
 		t.Error("it ended well")
 	}

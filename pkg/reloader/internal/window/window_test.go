@@ -10,15 +10,15 @@ import (
 )
 
 var (
-	begin = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	sick  = errors.New("no stock")
+	begin   = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	errSick = errors.New("no stock")
 )
 
 // story is a window in steps; each gives what it decides.
 type story []func(*State) *Decision
 
 func ok(s *State) *Decision     { return s.Checked(nil) }
-func fail(s *State) *Decision   { return s.Checked(sick) }
+func fail(s *State) *Decision   { return s.Checked(errSick) }
 func begins(s *State) *Decision { s.Checking(); return nil }
 
 func yes(s *State) *Decision { return s.Confirm() }
