@@ -141,7 +141,7 @@ func (s *session) awaitHealth(ctx context.Context, client *control.Client, st co
 		return err
 	}
 	if _, gone := errors.AsType[*control.UnreachableError](err); gone {
-		return fmt.Errorf("%s v%d was not observed to the end: %w", ev.Plugin, ev.Generation, err)
+		return fmt.Errorf("%s (pid %d) went away while %s v%d was observed, and may have died of it: %w", st.Name, st.PID, ev.Plugin, ev.Generation, err)
 	}
 	return errors.Join(err, probeErr)
 }
