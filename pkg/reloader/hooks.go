@@ -33,6 +33,11 @@ func checkHooks(symbols map[string]any) error {
 			return &misfitError{rule: ruleSignature, symbol: name, host: hookType, artifact: describe(v)}
 		}
 	}
+	if v, ok := symbols[hookMigrate]; ok {
+		if _, ok := v.(Migrate); !ok {
+			return &misfitError{rule: ruleSignature, symbol: hookMigrate, host: "func(map[string]any) error", artifact: describe(v)}
+		}
+	}
 	return nil
 }
 

@@ -208,6 +208,8 @@ func (t *transaction) open() (*generation, error) {
 		if g.symbols, err = collect(h, entry); err == nil && t.base != nil {
 			err = t.becomePatch(g)
 		}
+		g.list, _ = g.symbols[stateEntry].(stateFunc)
+		delete(g.symbols, stateEntry)
 	}
 	if err != nil {
 		err = t.openError(err, how)
@@ -289,6 +291,7 @@ func (t *transaction) activate(g *generation) error {
 		return err
 	}
 	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
+	t.event.Notes = change.notes
 	t.h.tellPatch(&t.event, change)
 	return nil
 }
