@@ -22,7 +22,7 @@
 //
 // An artifact is copied to a private directory and checked there against this
 // process; only what fits is opened. Then come the types of all bound symbols,
-// HotStart, HotHealth, the switch, and HotStop of the generation that served
+// the state of the generation that serves (docs/state.md), HotStart, HotHealth, the switch, and HotStop of the generation that served
 // before. Whatever fails on the way, a panic in an initialiser or a hook
 // included, the old generation goes on serving and the next load works. Loads
 // run one after the other in the order they came.
@@ -38,8 +38,9 @@
 //	func HotStart(ctx context.Context) error  // before it is live; ctx ends when it retires
 //	func HotStop(ctx context.Context) error   // after another has taken over
 //	func HotHealth(ctx context.Context) error // an error keeps the old generation
+//	func HotMigrate(old map[string]any) error // before HotStart; has pointers to the old variables
 //
-// A generation that is made live again by a rollback gets HotStart and
+// A generation that is made live again by a rollback gets HotMigrate, HotStart and
 // HotHealth again, so HotStart after HotStop has to work.
 //
 // # Generations
