@@ -24,6 +24,12 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 		return c, h.fail(g, err)
 	}
 	start := time.Now()
+	c.notes, err = h.carryState(c)
+	phases.State = milliseconds(time.Since(start))
+	if err != nil {
+		return c, h.fail(g, undone(err, undo()))
+	}
+	start = time.Now()
 	stop, err := h.begin(c)
 	phases.Health = milliseconds(time.Since(start))
 	if err != nil {
@@ -45,6 +51,7 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 type change struct {
 	from, to *generation // nil: the built-in
 	patch    target
+	notes    []control.Finding // about state
 }
 
 // inPlace reports whether nothing but the code of functions changes.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
@@ -48,6 +49,7 @@ func (f *fakeProcess) platform() *platform {
 		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
 		shared:  func(*inspection) []abi.SharedPackage { return f.shared },
+		still:   func(f func(), _ ...any) (time.Duration, error) { f(); return 0, nil },
 		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(), old: f.code.lookout(),
 	}
 }

@@ -232,6 +232,8 @@ func (t *transaction) open() (*generation, error) {
 		if g.symbols, err = collect(h, entry); err == nil && t.base != nil {
 			err = t.becomePatch(g)
 		}
+		g.list, _ = g.symbols[stateEntry].(stateFunc)
+		delete(g.symbols, stateEntry)
 	}
 	if err != nil {
 		err = t.openError(err, how)
@@ -320,6 +322,7 @@ func (t *transaction) activate(g *generation) error {
 	}
 	t.noteSigner(g)
 	t.event.Event, t.event.Verdict = control.KindLoaded, change.verdict()
+	t.event.Notes = append(t.event.Notes, change.notes...)
 	t.h.tellPatch(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)
 	return nil

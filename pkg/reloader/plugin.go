@@ -39,6 +39,7 @@ type generation struct {
 	path     string // the file it was mapped from, which may be unlinked
 	loaded   time.Time
 	symbols  map[string]any // nil: its initialisers failed, it can never run
+	list     stateFunc      // lists its state; nil: its artifact does not
 	bias     uintptr        // how far its code is from where its file has it
 	on       *patchBase     // of a patch: what it replaces functions of; else nil
 	signer   string         // id of the trusted key that signed it last; guarded by Host.mu

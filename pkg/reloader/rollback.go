@@ -63,6 +63,7 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 		return err
 	}
 	ev.Event, ev.Verdict = control.KindRolledBack, change.verdict()
+	ev.Notes = change.notes
 	h.tellPatch(ev, change)
 	return nil
 }
