@@ -296,7 +296,7 @@ func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 		m.Untyped = true
 		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
 	}
-	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return s.Name == source.EntrySymbol || s.Name == source.StateFunc("") })
+	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return artifact.Generated(s.Name) })
 	return m
 }
 

@@ -105,8 +105,16 @@ func (b *Builder) PlanGenerationPatch(ctx context.Context, host Host, plugin Plu
 	if err := p.held(); err != nil {
 		return nil, err
 	}
+	fresh := map[string]bool{} // what starts anew, as findings call it
 	for _, u := range plan.private {
 		p.diff.Findings = append(p.diff.Findings, embedNotes(u, was.Packages[u.Package.ImportPath])...)
+		for name := range u.Fresh() {
+			fresh[funcdiff.Short(u.Package.ImportPath+"."+name)] = true
+		}
+	}
+	for i := range p.diff.Findings {
+		f := &p.diff.Findings[i]
+		f.Fresh = f.Fresh || f.Code == funcdiff.CodeInitialiser && fresh[f.Symbol]
 	}
 	p.judge()
 	if p.Verdict == CanPatch {

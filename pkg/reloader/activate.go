@@ -23,13 +23,11 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 	if err != nil {
 		return c, h.fail(g, err)
 	}
-	start := time.Now()
-	c.notes, err = h.carryState(c)
-	phases.State = milliseconds(time.Since(start))
+	c.notes, err = h.carryState(c, phases)
 	if err != nil {
 		return c, h.fail(g, undone(err, undo()))
 	}
-	start = time.Now()
+	start := time.Now()
 	stop, err := h.begin(c)
 	phases.Health = milliseconds(time.Since(start))
 	if err != nil {

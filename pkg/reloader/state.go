@@ -58,7 +58,7 @@ func (g *generation) kept() *carry.Generation {
 const longestBusy = time.Second
 
 // carryState brings the state of what serves to what becomes live.
-func (h *Host) carryState(c change) (notes []control.Finding, err error) {
+func (h *Host) carryState(c change, phases *control.Phases) (notes []control.Finding, err error) {
 	from, to := c.from.root(), c.to.root()
 	if from == to {
 		return nil, nil
@@ -67,6 +67,8 @@ func (h *Host) carryState(c change) (notes []control.Finding, err error) {
 	if was == nil || now == nil {
 		return nil, nil
 	}
+	start := time.Now()
+	defer func() { phases.State = milliseconds(time.Since(start)) }()
 	_, migrates := to.symbols[hookMigrate]
 	plan := carry.Compare(was, now)
 	opts := carry.Options{Migrate: migrates, Still: true, Apart: plan.Guarded()}

@@ -90,7 +90,7 @@ func Entry(name, importPath string, race, state bool, funcs, vars []string) *Gen
 		fmt.Fprintf(&b, "\tadd(%q, &%s)\n", v, v)
 	}
 	if state {
-		fmt.Fprintf(&b, "\tadd(%q, %s)\n", StateEntry, StateFunc(name))
+		fmt.Fprintf(&b, "\tadd(%q, %s)\n", StateEntry, artifact.StateFunc(name))
 	}
 	b.WriteString("}\n")
 	g := &Generated{File: []byte(b.String())}

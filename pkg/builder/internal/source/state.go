@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
 )
 
 // # What a generation says of its state
@@ -28,15 +30,6 @@ const StateFile = "hotgo_state.go"
 // StateEntry is the name under which the entry adds the function that lists state.
 // No identifier is spelled like it.
 const StateEntry = "hotgo:state"
-
-// StateFunc names the function that lists the state of packages called name. A
-// main package has no exported function but the entry.
-func StateFunc(name string) string {
-	if name == "main" {
-		return "hotgoState"
-	}
-	return "HotgoState"
-}
 
 // freshDirective has a variable, or all of a package, start anew.
 const freshDirective = "//hotgo:fresh"
@@ -84,8 +77,9 @@ func (id Identity) State(name, path string, files map[string][]byte) ([]byte, er
 		}
 	}
 	// The names are odd, for those of the package must not be hidden.
-	fmt.Fprintf(&b, "\n// %s lists what the package keeps.\n//\n//go:noinline\n", StateFunc(name))
-	fmt.Fprintf(&b, "func %s(hotgo_visit func(path string) bool, hotgo_add func(kind, path, name string, value interface{})) {\n", StateFunc(name))
+	list := artifact.StateFunc(name)
+	fmt.Fprintf(&b, "\n// %s lists what the package keeps.\n//\n//go:noinline\n", list)
+	fmt.Fprintf(&b, "func %s(hotgo_visit func(path string) bool, hotgo_add func(kind, path, name string, value interface{})) {\n", list)
 	fmt.Fprintf(&b, "\tif !hotgo_visit(%q) {\n\t\treturn\n\t}\n", path)
 	for _, v := range slices.Sorted(maps.Keys(l.vars)) {
 		kind := "var"
@@ -103,7 +97,7 @@ func (id Identity) State(name, path string, files map[string][]byte) ([]byte, er
 		fmt.Fprintf(&b, "\thotgo_add(\"func\", %q, %q, %s)\n", path, f, f)
 	}
 	for i := range below {
-		fmt.Fprintf(&b, "\thotgo_%d.HotgoState(hotgo_visit, hotgo_add)\n", i+1)
+		fmt.Fprintf(&b, "\thotgo_%d.%s(hotgo_visit, hotgo_add)\n", i+1, artifact.StateFunc(""))
 	}
 	b.WriteString("}\n")
 	return []byte(b.String()), nil
@@ -177,4 +171,15 @@ func (l *listing) read(name string, src []byte) error {
 }
 
 // listed leaves out what has no name.
-func listed(n *ast.Ident) bool { return n.Name != "_" && n.Name != EntrySymbol }
+func listed(n *ast.Ident) bool { return n.Name != "_" && !artifact.Generated(n.Name) }
+
+// Fresh gives the package variables of files that start anew with each generation,
+// by name. What does not parse, or is no directive, is none: State says so.
+func Fresh(files [][]byte) map[string]bool {
+	l := &listing{vars: map[string]bool{}}
+	for _, data := range files {
+		_ = l.read("", data)
+	}
+	maps.DeleteFunc(l.vars, func(_ string, fresh bool) bool { return !fresh && !l.fresh })
+	return l.vars
+}
