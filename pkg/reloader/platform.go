@@ -58,7 +58,7 @@ type platform struct {
 	record func(in *inspection, path, by string, how outcome) (mapped bool)
 	host   func() (*abi.Fingerprint, error)
 	// still runs f while nothing else runs: see livepatch.
-	still   func(f func(), functions ...any) (time.Duration, error)
+	still   func(m livepatch.Moment, f func()) (time.Duration, error)
 	patches *patching
 	old     *lookout
 }

@@ -98,7 +98,7 @@ func (h *Host) addSlot(plugin string, b *binding) (p *pluginState, slot, generat
 	slot = len(p.binds)
 	p.binds = append(p.binds, b)
 	values := append(append(make([]any, 0, slot+1), now.values...), value)
-	p.live.Store(&table{generation: now.generation, values: values})
+	p.live.Store(&table{generation: now.generation, values: values, held: now.held})
 	return p, slot, now.generation, err
 }
 

@@ -3,11 +3,9 @@
 package livepatch
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"os"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,6 +32,9 @@ import (
 //   - between the two words of an interface, or in the middle of a struct. Only a
 //     signal preempts there; goroutines that one stopped may not be in the code
 //     that is asked about.
+//   - between two changes that belong together. Who has called into the code that
+//     is asked about, and has not returned, may be. Whether it is all right to wait
+//     until there is nobody, which may be for ever, is the caller's to say.
 
 // stillness is what it takes.
 type stillness struct {
@@ -91,37 +92,40 @@ func eachSymbol(path string, visit func(abi.DynamicSymbol)) error {
 	return abi.EachDynamicSymbol(f, info.Size(), visit)
 }
 
-// Still runs f while nothing else of this program's Go code runs, nobody is half
-// way through a change of a map, and nobody was preempted by a signal inside of
-// the code that the functions belong to: all of the artifact or the program. f
-// must not block: who holds the lock that it waits for does not run either. It must
-// not panic, even to recover: the runtime ends the process (runtime/panic.go,
+// Still runs f at such a moment, while nothing else of this program's Go code runs.
+// f must not block: who holds the lock that it waits for does not run either. It
+// must not panic, even to recover: the runtime ends the process (runtime/panic.go,
 // gopanic, Go 1.26 and 1.27: "panic during preemptoff"). It may allocate.
 //
-// Errors: *[Error] with Unsupported, or with Busy where it could not be had; then
-// f did not run.
-func (p *Patcher) Still(f func(), functions ...any) (pause time.Duration, err error) {
+// Errors: *[Error] with Unsupported, or with Busy where it could not be had, and the
+// function that was in the way; then f did not run.
+func (p *Patcher) Still(m Moment, f func()) (pause time.Duration, err error) {
 	s, err := findStillness()
 	if err != nil {
 		return 0, err
 	}
-	watch := watch{}
-	for _, function := range functions {
-		code, err := mappingOf(reflect.ValueOf(function).Pointer())
+	watch, calls := watch{}, []span(nil)
+	for _, pc := range m.Code {
+		code, image, err := mappingOf(pc)
 		if err != nil {
 			return 0, err
 		}
 		watch.interrupted = append(watch.interrupted, code)
+		if m.NoCalls {
+			calls = append(calls, image)
+		}
 	}
-	slices.SortFunc(watch.interrupted, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	for _, spans := range [][]span{watch.interrupted, calls} {
+		slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	}
 	began := time.Now()
 	for tries := 1; ; tries++ {
-		pause, inTheWay := s.do(&watch, f)
+		pause, inTheWay := s.do(&watch, calls, f)
 		if inTheWay == 0 {
 			return pause, nil
 		}
 		if tries == mostTries || time.Since(began) > longest {
-			return 0, fail(Busy, FunctionAt(FunctionOf(inTheWay)), "a goroutine was in the middle of it each of the %d times that the world was stopped", tries)
+			return 0, fail(Busy, FunctionAt(FunctionOf(inTheWay)), "a goroutine was in it each of the %d times that the world was stopped", tries)
 		}
 		runtime.Gosched()
 		time.Sleep(time.Duration(tries) * 10 * time.Microsecond)
@@ -129,10 +133,11 @@ func (p *Patcher) Still(f func(), functions ...any) (pause time.Duration, err er
 }
 
 // do runs f, or nothing where a goroutine is in the way.
-func (s *stillness) do(watch *watch, f func()) (pause time.Duration, inTheWay uintptr) {
+func (s *stillness) do(watch *watch, calls []span, f func()) (pause time.Duration, inTheWay uintptr) {
 	stop := s.stop(0)
 	began := time.Now()
-	if inTheWay = s.inMaps(); inTheWay == 0 && !watch.empty() {
+	inTheWay = s.onStacks(calls)
+	if inTheWay == 0 && !watch.empty() {
 		inTheWay = s.find(watch)
 	}
 	if inTheWay == 0 {
@@ -142,10 +147,16 @@ func (s *stillness) do(watch *watch, f func()) (pause time.Duration, inTheWay ui
 	return time.Duration(stop.FinishedStopping-stop.StartedStopping) + time.Since(began), inTheWay
 }
 
-// inMaps gives an address in the code of maps that a goroutine returns to.
+// mostTop is what of a stack, beyond what an interruption takes, may be about the
+// function that was interrupted and its caller: where it returns to, as long as it
+// has no frame, is found nowhere else.
+const mostTop = 64
+
+// onStacks gives an address in the code of maps, or of calls, that a goroutine
+// returns to. The goroutines that code of calls was started as do not count for it.
 //
 //go:norace
-func (s *stillness) inMaps() uintptr {
+func (s *stillness) onStacks(calls []span) uintptr {
 	here := 0
 	self := uintptr(unsafe.Pointer(&here))
 	for _, gp := range *s.allgs {
@@ -158,14 +169,25 @@ func (s *stillness) inMaps() uintptr {
 		if sp < low || sp+8 > high {
 			continue // it has not begun, or has ended
 		}
+		calls := calls
+		if within(*at[uintptr](g + s.startPC), calls) {
+			calls = nil
+		}
+		// The registers of one that was interrupted are on its stack: what it was
+		// about to call is among them.
+		if len(calls) > 0 && *at[bool](g + s.asyncSafePoint) {
+			if hit := scan(sp, min(high, sp+s.asyncStack+mostTop), calls); hit != 0 {
+				return hit
+			}
+		}
 		// Where a function asked for more stack, it has done nothing and has no
 		// frame yet: its caller is found on top.
-		if hit := s.isMaps(*at[uintptr](sp)); hit != 0 {
-			return hit
+		if pc := *at[uintptr](sp); s.isMaps(pc) || within(pc, calls) {
+			return pc
 		}
 		for sp <= bp && bp+16 <= high {
-			if hit := s.isMaps(*at[uintptr](bp + 8)); hit != 0 {
-				return hit
+			if pc := *at[uintptr](bp + 8); s.isMaps(pc) || within(pc, calls) {
+				return pc
 			}
 			sp, bp = bp+16, *at[uintptr](bp)
 		}
@@ -173,33 +195,56 @@ func (s *stillness) inMaps() uintptr {
 	return 0
 }
 
-// isMaps gives pc if it is in the code of maps, else 0.
-func (s *stillness) isMaps(pc uintptr) uintptr {
+func within(pc uintptr, spans []span) bool {
+	for _, s := range spans {
+		if s.from <= pc && pc < s.to {
+			return true
+		}
+	}
+	return false
+}
+
+// isMaps reports whether pc is in the code of maps.
+func (s *stillness) isMaps(pc uintptr) bool {
 	if pc < s.maps[0].from || pc >= s.maps[len(s.maps)-1].to {
-		return 0
+		return false
 	}
 	i, ok := slices.BinarySearchFunc(s.maps, pc, func(m span, pc uintptr) int { return cmp.Compare(m.from, pc) })
 	if !ok {
 		i--
 	}
-	if pc < s.maps[i].to {
-		return pc
-	}
-	return 0
+	return pc < s.maps[i].to
 }
 
-// mappingOf gives the range of memory with code that an address is in.
-func mappingOf(pc uintptr) (span, error) {
-	maps, err := os.Open("/proc/self/maps")
+// mappingOf gives the range of memory with code that an address is in, and the one
+// in which all of that file is mapped: the dynamic loader keeps it together.
+func mappingOf(pc uintptr) (code, image span, err error) {
+	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
-		return span{}, &Error{Reason: Unsupported, Detail: "the memory of this program cannot be listed", Err: err}
+		return code, image, &Error{Reason: Unsupported, Detail: "the memory of this program cannot be listed", Err: err}
 	}
-	defer maps.Close()
-	for lines := bufio.NewScanner(maps); lines.Scan(); {
-		var s span
-		if _, err := fmt.Sscanf(lines.Text(), "%x-%x", &s.from, &s.to); err == nil && s.from <= pc && pc < s.to {
-			return s, nil
+	file := "" // offsets and the like aside: device, inode and name
+	for _, wanted := range []bool{true, false} {
+		for line := range strings.Lines(string(maps)) {
+			fields := strings.Fields(line)
+			var s span
+			if len(fields) < 5 {
+				continue
+			}
+			if _, err := fmt.Sscanf(fields[0], "%x-%x", &s.from, &s.to); err != nil {
+				continue
+			}
+			id := strings.Join(fields[3:], " ")
+			switch {
+			case wanted && s.from <= pc && pc < s.to:
+				code, image, file = s, s, id
+			case !wanted && id == file && fields[4] != "0":
+				image = span{min(image.from, s.from), max(image.to, s.to)}
+			}
 		}
 	}
-	return span{}, fail(Unsupported, "", "no code is mapped at %#x", pc)
+	if code.to == 0 {
+		return code, image, fail(Unsupported, "", "no code is mapped at %#x", pc)
+	}
+	return code, image, nil
 }

@@ -32,4 +32,4 @@ func (p *Patcher) Check(uintptr, []byte) error { return p.Supported() }
 func (p *Patcher) Set([]Redirect) (Report, error) { return Report{}, p.Supported() }
 
 // Still gives the error of Supported.
-func (p *Patcher) Still(func(), ...any) (time.Duration, error) { return 0, p.Supported() }
+func (p *Patcher) Still(Moment, func()) (time.Duration, error) { return 0, p.Supported() }

@@ -39,7 +39,7 @@ type world struct {
 
 	allgs *[]unsafe.Pointer // runtime.allgs: never shrinks
 	// Offsets in a runtime.g.
-	asyncSafePoint, stackLow, stackHigh, savedSP, savedPC, savedBP uintptr
+	asyncSafePoint, stackLow, stackHigh, savedSP, savedPC, savedBP, startPC uintptr
 	// The code of runtime.asyncPreempt2, and how much of a goroutine's stack is
 	// used at most between there and the instruction that was interrupted.
 	asyncFrom, asyncTo, asyncStack uintptr
@@ -118,6 +118,7 @@ func (w *world) layOut(g reflect.Type) (err error) {
 	w.savedSP = offset(reflect.Uintptr, "sched", "sp")
 	w.savedPC = offset(reflect.Uintptr, "sched", "pc")
 	w.savedBP = offset(reflect.Uintptr, "sched", "bp")
+	w.startPC = offset(reflect.Uintptr, "startpc")
 	return nil
 }
 

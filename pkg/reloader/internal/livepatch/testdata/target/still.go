@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ func still(p *livepatch.Patcher) error {
 	stood := 0
 	for try := range 40 {
 		torn, entries, moved := 0, 0, int64(0)
-		_, err := p.Still(func() {
+		_, err := p.Still(livepatch.Moment{Code: []uintptr{reflect.ValueOf(still).Pointer()}}, func() {
 			for i := range maps {
 				moved -= works[i].Load()
 				if twins[i].a != twins[i].b {
@@ -58,7 +59,7 @@ func still(p *livepatch.Patcher) error {
 			for range 20 {
 				kept = append(kept, make([]byte, 1<<16))
 			}
-		}, still)
+		})
 		var e *livepatch.Error
 		switch {
 		case errors.As(err, &e) && e.Reason == livepatch.Busy: // these goroutines hardly do anything else
