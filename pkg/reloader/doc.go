@@ -21,9 +21,9 @@
 // # A load is a transaction
 //
 // An artifact is copied to a private directory and checked there against this
-// process; only what fits is opened. Then come the types of all bound symbols,
-// the state of the generation that serves (docs/state.md), HotStart, HotHealth, the switch, and HotStop of the generation that served
-// before. Whatever fails on the way, a panic in an initialiser or a hook
+// process; only what fits is opened. Then come the types of all bound symbols, the
+// state of the generation that serves (docs/state.md), HotStart, HotHealth, the
+// switch, and HotStop of the generation that served before. Whatever fails on the way, a panic in an initialiser or a hook
 // included, the old generation goes on serving and the next load works. Loads
 // run one after the other in the order they came.
 //
