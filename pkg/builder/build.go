@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,12 +147,13 @@ func (r *run) tree(dir string, id source.Identity) (*source.Tree, error) {
 // place lays one private package out, the plugin's own with what hosts call.
 func (r *run) place(tree *source.Tree, id source.Identity, u *source.Unit) error {
 	var entry *source.Generated
-	if p := r.plan; u.Package.ImportPath == p.Plugin.ImportPath {
+	p := r.plan
+	if u.Package.ImportPath == p.Plugin.ImportPath {
 		funcs, vars := u.Exports()
-		entry = source.Entry(u.Package.Name, id.Fresh(p.Plugin.ImportPath), p.settings.race, funcs, vars)
+		entry = source.Entry(u.Package.Name, id.Fresh(p.Plugin.ImportPath), p.settings.race, true, funcs, vars)
 	}
 	if err := tree.Add(id, u, entry); err != nil {
-		return fmt.Errorf("lay out %s: %w", u.Package.ImportPath, err)
+		return cmp.Or(directiveError(p.Plugin.Name, err), fmt.Errorf("lay out %s: %w", u.Package.ImportPath, err))
 	}
 	return nil
 }
@@ -294,7 +296,7 @@ func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 		m.Untyped = true
 		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
 	}
-	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return s.Name == source.EntrySymbol })
+	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return artifact.Generated(s.Name) })
 	return m
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
+	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 )
 
@@ -72,3 +73,13 @@ func goError(what string, err error) error {
 
 // Mismatch is one difference between a host and what was to be built for it.
 type Mismatch = abi.Mismatch
+
+// directiveError makes a directive that is not understood a *BuildError; it gives
+// nil for other errors.
+func directiveError(plugin string, err error) error {
+	var d *source.DirectiveError
+	if !errors.As(err, &d) {
+		return nil
+	}
+	return &BuildError{Plugin: plugin, Err: err, Diagnostics: []Diagnostic{{File: d.File, Line: d.Line, Col: d.Col, Message: d.Error()}}}
+}

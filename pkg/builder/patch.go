@@ -16,6 +16,7 @@ import (
 	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/builder/internal/thin"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
 )
 
 // # Patches
@@ -52,6 +53,7 @@ type Finding struct {
 	Symbol string // what it is about, as the sources call it
 	Text   string // one sentence
 	Refuse bool   // a patch cannot do it; false for a note
+	Fresh  bool   // of a variable's initial value: a new generation has the new one
 }
 
 // FunctionChange is a function that differs from what runs.
@@ -325,7 +327,7 @@ func isForeign(name string) bool {
 // judge makes the diff a verdict.
 func (p *PatchPlan) judge() {
 	for _, f := range p.diff.Functions {
-		if f.Wrapper && f.Change == funcdiff.Added {
+		if f.Wrapper && f.Change == funcdiff.Added || artifact.Generated(f.Name) {
 			continue // nobody wrote it
 		}
 		p.Functions = append(p.Functions, FunctionChange{Name: funcdiff.Short(f.Name), Change: string(f.Change), Reason: f.Reason})

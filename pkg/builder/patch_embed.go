@@ -68,7 +68,7 @@ func embedNotes(u *source.Unit, was baselinePackage) []funcdiff.Finding {
 	for _, name := range slices.Sorted(maps.Keys(other)) {
 		if other[name] {
 			notes = append(notes, funcdiff.Finding{
-				Code: funcdiff.CodeEmbed, Symbol: name,
+				Code: funcdiff.CodeEmbed, Symbol: name, Fresh: true,
 				Text: fmt.Sprintf("%s of %s changed; variables keep what they embedded until the program starts again", name, funcdiff.Short(u.Package.ImportPath)),
 			})
 		}

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,8 +105,16 @@ func (b *Builder) PlanGenerationPatch(ctx context.Context, host Host, plugin Plu
 	if err := p.held(); err != nil {
 		return nil, err
 	}
+	fresh := map[string]bool{} // what starts anew, as findings call it
 	for _, u := range plan.private {
 		p.diff.Findings = append(p.diff.Findings, embedNotes(u, was.Packages[u.Package.ImportPath])...)
+		for name := range u.Fresh() {
+			fresh[funcdiff.Short(u.Package.ImportPath+"."+name)] = true
+		}
+	}
+	for i := range p.diff.Findings {
+		f := &p.diff.Findings[i]
+		f.Fresh = f.Fresh || f.Code == funcdiff.CodeInitialiser && fresh[f.Symbol]
 	}
 	p.judge()
 	if p.Verdict == CanPatch {
@@ -277,19 +286,26 @@ func (g *generationPatch) sources(u *source.Unit, sd side) ([]goSource, error) {
 	if len(u.Package.Foreign()) > 0 {
 		return files, nil // they are only compared
 	}
+	state := map[string][]byte{}
 	for i, f := range files {
+		state[filepath.Join(u.Package.Dir, f.name)] = f.data
 		data, err := g.id.Go(filepath.Join(u.Package.Dir, f.name), path, f.data, u.Package.Resolve)
 		if err != nil {
 			return nil, fmt.Errorf("lay out %s: %w", path, err)
 		}
 		files[i] = goSource{name: f.name, data: data, text: f.data}
 	}
+	listed, err := g.id.State(u.Package.Name, path, state)
+	if err != nil {
+		return nil, cmp.Or(directiveError(g.plan.Plugin.Name, err), err)
+	}
+	files = append(files, goSource{name: source.StateFile, data: listed})
 	if path == g.plan.Plugin.ImportPath {
 		funcs, vars := u.Exports()
-		entry := source.Entry(u.Package.Name, g.id.Fresh(path), g.s.settings.race, funcs, vars)
+		entry := source.Entry(u.Package.Name, g.id.Fresh(path), g.s.settings.race, true, funcs, vars)
 		files = append(files, goSource{name: source.EntryFile, data: entry.File})
-		slices.SortFunc(files, func(a, b goSource) int { return strings.Compare(a.name, b.name) })
 	}
+	slices.SortFunc(files, func(a, b goSource) int { return strings.Compare(a.name, b.name) })
 	return files, nil
 }
 

@@ -391,7 +391,9 @@ func TestPatchedGenerationKeepsItsVariables(t *testing.T) {
 
 func describe(`)
 	g.edit(pricingFile, "\t\"sync/atomic\"", "\t\"runtime\"\n\t\"sync/atomic\"")
-	g.patch(g.b, "pricing", key)
+	if got := planned(g.patch(g.b, "pricing", key)); strings.Contains(got, "otgoState") {
+		t.Errorf("what hotgo adds is shown:\n%s", got)
+	}
 	g.expect("calls 3 seen 3 total 110 net 20 pairs 1 rule 2032 same true *pricing.flat 99 added 6 true", "quote", "a")
 	g.edit(pricingFile, `"added "`, `"ADDED "`)
 	g.patch(g.b, "pricing", key)
@@ -422,14 +424,15 @@ func describe(`)
 	g.expect("rolled-back patched", "rollback", "pricing", 1)
 	g.expect("calls 5 seen 5 total 240 net 10 pairs 1 rule 1007 same true *pricing.flat 101", "quote", "a")
 
-	// A new generation, and patches of that one.
+	// A new generation, which takes over what the one before has, and patches of
+	// that one.
 	g.edit(pricingFile, "calls int", "calls int64")
 	g.edit(pricingFile, "net(calls)", "net(int(calls))")
 	key = g.swap(g.b, "pricing")
-	g.expect("calls 1 seen 1 total 10 net 10 pairs 1 rule 1003 same true *pricing.flat 101", "quote", "a")
+	g.expect("calls 6 seen 6 total 300 net 10 pairs 1 rule 1008 same true *pricing.flat 101", "quote", "a")
 	g.edit(pricingFile, "return n * 10", "return n * 30")
 	p = g.patch(g.b, "pricing", key)
-	g.expect("calls 2 seen 2 total 70 net 30 pairs 1 rule 1004 same true *pricing.flat 101", "quote", "a")
+	g.expect("calls 7 seen 7 total 510 net 30 pairs 1 rule 1009 same true *pricing.flat 101", "quote", "a")
 	g.expect("HELLO 3", "ask")
 	if a, err := g.b.BuildPatch(t.Context(), p); err != nil || !a.Cached {
 		t.Errorf("the same patch is built again: %+v, %v", a, err)
@@ -446,14 +449,14 @@ func (g *liveGenerations) ofFull() {
 	g.original()
 	full := g.builder(Options{Link: "full", Dir: g.b.opts.Dir})
 	key := g.swap(full, "pricing")
-	g.expect("calls 1 seen 1 total 10 net 10 pairs 1 rule 1003 same true *pricing.flat 101", "quote", "a")
+	g.expect("calls 8 seen 8 total 590 net 10 pairs 1 rule 1010 same true *pricing.flat 101", "quote", "a")
 	g.edit(pricingFile, "return n * 10", "return n * 40")
 	g.edit(pricingFile, "return f.base + n", "return f.base - n")
 	p := g.patch(g.builder(Options{Dir: g.b.opts.Dir}), "pricing", key)
 	if len(p.Functions) != 2 {
 		t.Error(planned(p))
 	}
-	g.expect("calls 2 seen 2 total 90 net 40 pairs 1 rule 1004 same true *pricing.flat 99", "quote", "a")
+	g.expect("calls 9 seen 9 total 950 net 40 pairs 1 rule 1011 same true *pricing.flat 99", "quote", "a")
 }
 
 // ofCommand patches a plugin that is a main package.

@@ -65,7 +65,7 @@ func (j *patchCompile) learn(ctx context.Context, paths []string) error {
 // patchMain is the main package of every patch. It has nothing: what a patch
 // brings, the host finds by the manifest.
 func patchMain(race bool) []byte {
-	return source.Entry("main", "", race, nil, nil).File
+	return source.Entry("main", "", race, false, nil, nil).File
 }
 
 // record has the go command compile packages as they are now and notes how.

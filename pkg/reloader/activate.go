@@ -28,18 +28,27 @@ func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, 
 	if err != nil {
 		return c, h.fail(g, err)
 	}
+	x, end := h.passage(p, c, phases)
+	defer end()
+	if x != nil && x.hooked {
+		if err := x.move(nil); err != nil {
+			return c, h.fail(g, undone(err, undo()))
+		}
+	}
 	start := time.Now()
 	stop, err := h.begin(&c)
 	phases.Health = milliseconds(time.Since(start))
 	if err != nil {
 		return c, h.fail(g, undone(err, undo()))
 	}
-	start = time.Now()
-	old, err := h.commit(p, g)
-	phases.Switch += milliseconds(time.Since(start))
+	start, state := time.Now(), phases.State
+	old, err := h.commit(p, g, x)
+	phases.Switch += max(0, milliseconds(time.Since(start))-(phases.State-state))
 	if err != nil {
 		return c, h.fail(g, undone(errors.Join(err, stop()), undo()))
 	}
+	end()
+	c.notes = x.notes()
 	if old != nil {
 		h.retireInBackground(old, told)
 	}
@@ -50,8 +59,9 @@ func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, 
 type change struct {
 	from, to *generation // nil: the built-in
 	patch    target
-	anyway   bool  // HotHealth does not keep it: what serves is known to be unhealthy
-	doubt    error // what HotHealth said in that case
+	anyway   bool              // HotHealth does not keep it: what serves is known to be unhealthy
+	doubt    error             // what HotHealth said in that case
+	notes    []control.Finding // about state
 }
 
 // healthy gives what HotHealth says, if that counts.
@@ -101,22 +111,35 @@ func (h *Host) check(p *pluginState, g *generation) error {
 // commit is the switch: one store moves every handle of the plugin. The
 // handles are resolved once more under the lock, since a Bind may have come
 // after the check. It gives the end of the generation that served, which is
-// the caller's to finish; nil after the built-in.
-func (h *Host) commit(p *pluginState, g *generation) (old *ending, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ctx.Err() != nil {
-		return nil, errClosed()
+// the caller's to finish; nil after the built-in. State that was not moved yet moves
+// in the same moment.
+func (h *Host) commit(p *pluginState, g *generation, x *passage) (old *ending, err error) {
+	before := p.serving()
+	store := func(with func(func()) error) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.ctx.Err() != nil {
+			return errClosed()
+		}
+		t, err := p.table(g)
+		if err != nil {
+			return err
+		}
+		if g != nil {
+			g.tally.live()
+		}
+		return with(func() { p.live.Store(t) })
 	}
-	t, err := p.table(g)
+	if x == nil || x.moved {
+		err = store(func(now func()) error { now(); return nil })
+	} else {
+		err = x.move(store)
+	}
 	if err != nil {
 		return nil, err
 	}
-	before := p.serving()
-	if g != nil {
-		g.tally.live()
-	}
-	p.live.Store(t)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if before != nil {
 		before.state = control.StateRetired
 		before.markEnded(time.Now())

@@ -43,7 +43,7 @@ type Call[T any] struct {
 // Begin is Get for a call whose end is looked at: by Contain, which lives through a
 // panic, or Observe, which counts errors. It costs what Get does.
 func (h *Handle[T]) Begin() Call[T] {
-	t := h.live.Load()
+	t := h.table()
 	return Call[T]{F: *t.values[h.slot].(*T), begun: begun{t.tally}}
 }
 

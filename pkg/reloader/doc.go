@@ -21,9 +21,9 @@
 // # A load is a transaction
 //
 // An artifact is copied to a private directory and checked there against this
-// process; only what fits is opened. Then come the types of all bound symbols,
-// HotStart, HotHealth, the switch, and HotStop of the generation that served
-// before. Whatever fails on the way, a panic in an initialiser or a hook
+// process; only what fits is opened. Then come the types of all bound symbols, the
+// state of the generation that serves (docs/state.md), HotStart, HotHealth, the
+// switch, and HotStop of the generation that served before. Whatever fails on the way, a panic in an initialiser or a hook
 // included, the old generation goes on serving and the next load works. Loads
 // run one after the other in the order they came.
 //
@@ -45,8 +45,9 @@
 //	func HotHealth(ctx context.Context) error // an error keeps the old generation
 //	func HotMigrate(old map[string]any) error // before HotStart: what the old generation has
 //
-// HotMigrate gets pointers to the exported variables of the generation that
-// serves, by name: old["Ports"].(*chan *net.TCPListener). That generation goes on
+// HotMigrate gets pointers to the variables of the generation that serves: those
+// that the plugin exports by name, old["Ports"].(*chan *net.TCPListener), and where
+// state is carried over all of them by import path and name. That generation goes on
 // serving meanwhile, and afterwards if the new one fails, so HotMigrate reads; it
 // changes and closes nothing. After the built-in it is not called.
 // Each hook has Options.HookTimeout. In a health window (see [Window]) HotHealth is

@@ -12,11 +12,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // fakeProcess stands for the runtime: its artifacts are JSON files, and what
@@ -32,6 +34,7 @@ type fakeProcess struct {
 	misfit  map[string][]abi.Mismatch
 	shared  []abi.SharedPackage
 	code    *fakeCode
+	busy    func(livepatch.Moment) error // why the process does not stand still
 }
 
 func newFakeProcess(t *testing.T) *fakeProcess {
@@ -48,8 +51,20 @@ func (f *fakeProcess) platform() *platform {
 		hide:    func(string) (hidden, error) { return hidden{}, nil },
 		host:    func() (*abi.Fingerprint, error) { return &abi.Fingerprint{BuildID: "fake"}, nil },
 		shared:  func(*inspection) []abi.SharedPackage { return f.shared },
+		still:   f.still,
 		inspect: f.inspect, judge: f.judge, open: f.open, record: f.record, patches: f.code.patching(), old: f.code.lookout(),
 	}
+}
+
+// still stands as still as busy lets it.
+func (f *fakeProcess) still(m livepatch.Moment, do func()) (time.Duration, error) {
+	if f.busy != nil {
+		if err := f.busy(m); err != nil {
+			return 0, err
+		}
+	}
+	do()
+	return time.Millisecond, nil
 }
 
 func (f *fakeProcess) inspect(r io.ReaderAt, size int64) (*inspection, error) {

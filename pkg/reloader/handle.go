@@ -25,17 +25,30 @@ type table struct {
 	generation int
 	values     []any // by slot; each is the *T of its handle
 	tally      *tally
+	held       *hold // handles wait for another table; nil almost always
 }
 
 // Get gives the symbol in the generation that is live now: one atomic load. A
 // function stays valid for ever, so it is safe to keep; but what was kept does
 // not follow the next switch.
 //
+// While the state of a generation moves to the next one, Get waits, at most for
+// Options.HoldCalls. So what a call has changed when it returns is there in the next
+// generation, too, if it was made at once: handle.Get()(x), with what x takes time to
+// make made before.
+//
 // While nothing is live and the built-in is nil, Get gives T's zero value; a
 // program that binds without a built-in has to compare with nil before it
 // calls.
-func (h *Handle[T]) Get() T {
-	return *h.live.Load().values[h.slot].(*T)
+func (h *Handle[T]) Get() T { return *h.table().values[h.slot].(*T) }
+
+// table gives what serves now, as soon as nothing is on its way.
+func (h *Handle[T]) table() *table {
+	t := h.live.Load()
+	if t.held != nil {
+		t = held(h.live, t)
+	}
+	return t
 }
 
 // Generation is the number of the live generation, 0 for the built-in.

@@ -261,6 +261,8 @@ func (t *transaction) open() (*generation, error) {
 		if g.symbols, err = collect(h, entry); err == nil && t.base != nil {
 			err = t.becomePatch(g)
 		}
+		g.list, _ = g.symbols[stateEntry].(stateFunc)
+		delete(g.symbols, stateEntry)
 	}
 	if err != nil {
 		err = t.openError(err, how)
@@ -352,6 +354,7 @@ func (t *transaction) activate(g *generation) error {
 	if t.req.restore != nil {
 		t.event.Event = control.KindRestored
 	}
+	t.event.Notes = append(t.event.Notes, change.notes...)
 	t.h.tellPatch(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)
 	t.event.Health = t.h.observe(t.plugin, change, t.rules(), t.event.Caller, t.told)

@@ -5,9 +5,11 @@ import "reflect"
 // # What one generation gets of the one before
 //
 // HotMigrate is for what cannot be made anew while the old generation still has
-// it: a port that is listened on, connections, a lock on a file. It runs before
-// HotStart and sees the exported variables of the generation that serves, as
-// pointers, by name.
+// it: a port that is listened on, connections, a lock on a file. And it is for state
+// that hotgo cannot carry over (state.go): with it, that starts anew instead of being
+// refused. It runs before HotStart, when what could be carried has been, and sees the
+// variables of the generation that serves, as pointers: those that the plugin exports
+// by name, and all that its artifact lists by import path and name.
 //
 // The old generation is live while HotMigrate reads, and it stays live if
 // HotMigrate, HotStart or HotHealth of the new one fails. So HotMigrate only reads:
@@ -39,7 +41,7 @@ func (h *Host) migrate(from, to *generation) error {
 	if !ok || hook == nil || from == nil {
 		return nil
 	}
-	old := exportedVariables(from)
+	old := oldVariables(from)
 	err := h.supervise(h.opts.HookTimeout, func() error { return hook(old) }, nil)
 	if err != nil {
 		return &hookError{hookMigrate, err}
@@ -47,12 +49,17 @@ func (h *Host) migrate(from, to *generation) error {
 	return nil
 }
 
-// exportedVariables gives pointers to the variables that g exports, by name.
-func exportedVariables(g *generation) map[string]any {
+// oldVariables gives pointers to the variables of g.
+func oldVariables(g *generation) map[string]any {
 	vars := map[string]any{}
 	for name, v := range g.symbols {
 		if reflect.ValueOf(v).Kind() == reflect.Pointer {
 			vars[name] = v
+		}
+	}
+	if k := g.kept(); k != nil {
+		for _, v := range k.Variables {
+			vars[v.Name] = v.Pointer.Interface()
 		}
 	}
 	return vars

@@ -113,6 +113,16 @@ type Options struct {
 	// HookTimeout bounds each call of a hook; 0 means 10 s.
 	HookTimeout time.Duration
 
+	// MaxPause bounds how long the process may stand still while the state of a
+	// plugin's generation is read for the next one; 0 means 1 s. State that takes longer is
+	// refused, and the old generation goes on. What is shared and not looked at
+	// takes microseconds whatever its size (docs/state.md).
+	MaxPause time.Duration
+
+	// HoldCalls bounds how long handles wait while state is on its way, for calls
+	// that are under way to end and for the hooks of the new generation; 0 means 250 ms.
+	HoldCalls time.Duration
+
 	// MaxArtifactBytes bounds one artifact; 0 means 512 MiB.
 	MaxArtifactBytes int64
 
@@ -160,9 +170,12 @@ func (o *Options) complete() error {
 	}
 	setDefault(&o.OpenTimeout, 30*time.Second)
 	setDefault(&o.HookTimeout, 10*time.Second)
+	setDefault(&o.MaxPause, time.Second)
+	setDefault(&o.HoldCalls, 250*time.Millisecond)
 	setDefault(&o.MaxArtifactBytes, 512<<20)
-	if o.OpenTimeout < 0 || o.HookTimeout < 0 || o.MaxArtifactBytes < 0 {
-		return fmt.Errorf("check options: a negative limit (OpenTimeout %v, HookTimeout %v, MaxArtifactBytes %d)", o.OpenTimeout, o.HookTimeout, o.MaxArtifactBytes)
+	if o.OpenTimeout < 0 || o.HookTimeout < 0 || o.MaxPause < 0 || o.HoldCalls < 0 || o.MaxArtifactBytes < 0 {
+		return fmt.Errorf("check options: a negative limit (OpenTimeout %v, HookTimeout %v, MaxPause %v, HoldCalls %v, MaxArtifactBytes %d)",
+			o.OpenTimeout, o.HookTimeout, o.MaxPause, o.HoldCalls, o.MaxArtifactBytes)
 	}
 	if o.MaxOldGenerations < 0 || o.MemoryBudget < 0 {
 		return fmt.Errorf("check options: a negative limit (MaxOldGenerations %d, MemoryBudget %d)", o.MaxOldGenerations, o.MemoryBudget)

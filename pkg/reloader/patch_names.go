@@ -54,6 +54,9 @@ func cutIdentity(name string) (before, id, after string) {
 func shortNames(p *artifact.Patch) []string {
 	var names []string
 	for _, f := range p.Functions {
+		if artifact.Generated(f.Name) {
+			continue
+		}
 		if name := shortName(f.Name); len(names) == 0 || names[len(names)-1] != name {
 			names = append(names, name)
 		}

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // inspection is what an artifact's file says.
@@ -53,8 +55,10 @@ type platform struct {
 	hide func(path string) (hidden, error)
 	open func(in *inspection, path string) (goplugin.Symbols, error)
 	// record enters a load in the ledger and reports whether its code is mapped.
-	record  func(in *inspection, path, by string, how outcome) (mapped bool)
-	host    func() (*abi.Fingerprint, error)
+	record func(in *inspection, path, by string, how outcome) (mapped bool)
+	host   func() (*abi.Fingerprint, error)
+	// still runs f while nothing else runs: see livepatch.
+	still   func(m livepatch.Moment, f func()) (time.Duration, error)
 	patches *patching
 	old     *lookout
 }
@@ -82,6 +86,7 @@ func newProcess() *platform {
 	return &platform{
 		lock: &p.loading, support: supported, inspect: inspect, patches: newPatching(), old: newLookout(),
 		judge: p.judge, shared: p.shared, hide: p.itabs.hide, open: open, record: p.record, host: p.host,
+		still: livepatch.New().Still,
 	}
 }
 

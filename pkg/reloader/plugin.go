@@ -41,6 +41,7 @@ type generation struct {
 	path     string // the file it was mapped from, which may be unlinked
 	loaded   time.Time
 	symbols  map[string]any // nil: its initialisers failed, it can never run
+	list     stateFunc      // lists its state; nil: its artifact does not
 	bias     uintptr        // how far its code is from where its file has it
 	tally    *tally
 	on       *patchBase // of a patch: what it replaces functions of; else nil
@@ -104,7 +105,7 @@ func (h *Host) addSlot(plugin string, b *binding) (p *pluginState, slot, generat
 	slot = len(p.binds)
 	p.binds = append(p.binds, b)
 	values := append(append(make([]any, 0, slot+1), now.values...), value)
-	p.live.Store(&table{generation: now.generation, values: values, tally: now.tally})
+	p.live.Store(&table{generation: now.generation, values: values, tally: now.tally, held: now.held})
 	return p, slot, now.generation, err
 }
 

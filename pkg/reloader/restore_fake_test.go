@@ -2,6 +2,7 @@ package reloader
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -76,13 +77,15 @@ func proven(h *Host) {
 // price binds Price and gives what it makes of 1.
 func price(h *Host) int { return Bind(h, "pricing", "Price", times(1)).Get()(1) }
 
-// told gives the events of a kind that this process has recorded.
+// told gives the events of a kind that this process has recorded, less what every
+// process of a release of Go says of that.
 func told(h *Host, kind control.Kind) (events []control.Event) {
+	issue := abi.KnownIssue(runtime.Version())
 	for _, ev := range h.History() {
-		switch ev.Event {
-		case control.KindStarted:
+		switch {
+		case ev.Event == control.KindStarted:
 			events = nil
-		case kind:
+		case ev.Event == kind && (issue == "" || ev.Reason != issue):
 			events = append(events, ev)
 		}
 	}

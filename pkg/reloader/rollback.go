@@ -69,6 +69,7 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 	h.supersede(p)
 	h.keeper.settled(p, true, &ev.Notes)
 	ev.Event, ev.Verdict = control.KindRolledBack, change.verdict()
+	ev.Notes = append(ev.Notes, change.notes...)
 	h.tellPatch(ev, change)
 	return nil
 }

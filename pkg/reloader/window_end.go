@@ -59,6 +59,7 @@ func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.
 	h.keeper.settled(p, true, &ev.Notes)
 	describeEarlier(&ev, to)
 	ev.Event, ev.Verdict, ev.Reason = control.KindRolledBack, c.verdict(), why
+	ev.Notes = append(ev.Notes, c.notes...)
 	h.tellPatch(&ev, c)
 	if c.doubt != nil {
 		ev.Notes = append(ev.Notes, control.Finding{

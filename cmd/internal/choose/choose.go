@@ -86,6 +86,9 @@ type Decision struct {
 	Instead  map[string]*RefusedError // plugin -> why it is swapped, where it might have been patched
 	Part     *RefusedError            // what of a patch that is made has no effect before a restart
 	Notes    []builder.Finding        // what somebody has to know who relies on the decision
+	// Kept is what was edited and has no effect, where nothing else is to be done:
+	// variables keep their values. By plugin, or under Unit.
+	Kept map[string][]builder.Finding
 	// Of plugins of which something was loaded:
 	Bases   map[string]Base               // what InPlace and ToBase are about
 	Patches map[string]*builder.PatchPlan // where the way is InPlace
@@ -123,7 +126,7 @@ func NeedsPatch(src Sources, hosts []Host) bool {
 func Decide(src Sources, h Host) Decision {
 	d := Decision{
 		Unit: UnitName(h.Package), Plugins: map[string]Way{}, Instead: map[string]*RefusedError{},
-		Bases: map[string]Base{}, Patches: map[string]*builder.PatchPlan{},
+		Bases: map[string]Base{}, Patches: map[string]*builder.PatchPlan{}, Kept: map[string][]builder.Finding{},
 	}
 	if src.Mode == Swap {
 		for _, p := range src.Plugins {
@@ -170,6 +173,8 @@ func Decide(src Sources, h Host) Decision {
 		if changes(src.Patch, isMain) {
 			d.Part = neverRuns(src.Patch)
 		}
+	case h.Patch == 0 && src.Patch != nil && src.Patch.Verdict == builder.NoDifference:
+		d.Kept[d.Unit] = src.Patch.Findings
 	case h.Patch > 0 && (h.Ours || src.Patch != nil && !src.Patch.Assumed):
 		// Where it is not known what the host was built from, the sources that
 		// equal it may well be those that were patched in.

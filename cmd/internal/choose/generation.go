@@ -19,7 +19,8 @@ import (
 //
 // The generation's own code comes back by a rollback and is loaded no second time.
 // A swap is the better way also where a patch would leave a part of the edit
-// undone, a variable's initial value.
+// undone: the initial value of a variable that starts anew with each generation. What
+// keeps its value keeps it either way.
 
 // Base is a loaded generation whose functions can be replaced: the one that serves,
 // or where that is a patch, the one that it is a patch of. The zero Base stands for
@@ -119,7 +120,7 @@ func (d *Decision) loaded(src Sources, h Host, i int) {
 	case h.Keys[name] != base.Key: // other sources of the same code
 		d.Plugins[name] = ToBase
 	default:
-		d.Plugins[name] = Stay
+		d.Plugins[name], d.Kept[name] = Stay, g.Plan.Findings
 	}
 }
 
@@ -140,7 +141,8 @@ func refusalOfLoaded(mode Mode, plugin string, g GenerationPatch) *RefusedError 
 	return nil
 }
 
-// keepsValues says which variables' initial values a patch would leave as they were.
+// keepsValues says which variables' initial values a patch would leave as they were,
+// and a new generation would have.
 func keepsValues(p *builder.PatchPlan) *RefusedError {
 	e := &RefusedError{
 		Unit: p.Name, Message: "a patch of " + p.Name + " would be a part of the edit",
@@ -148,7 +150,7 @@ func keepsValues(p *builder.PatchPlan) *RefusedError {
 	}
 	for _, f := range p.Findings {
 		what := map[string]string{ruleInitialiser: "the initialiser of %s changed", ruleEmbed: "what is embedded in %s changed"}[f.Code]
-		if what != "" {
+		if what != "" && f.Fresh {
 			f.Text, f.Refuse = fmt.Sprintf(what, f.Symbol)+", and a patch keeps the value that it has", true
 			e.Findings = append(e.Findings, f)
 		}

@@ -57,7 +57,8 @@ func (g generation) plan(p builder.Plugin, key string) (*builder.PatchPlan, erro
 func TestEditsOfLoadedPluginsFindTheirWay(t *testing.T) {
 	var (
 		value = []builder.Finding{{Code: "HG0031", Symbol: "rules.Base", Text: "rules.Base keeps its value"}}
-		file  = []builder.Finding{{Code: "HG0093", Symbol: "rules.Text", Text: "rules.Text keeps its value"}}
+		anew  = []builder.Finding{{Code: "HG0031", Symbol: "rules.Base", Text: "rules.Base keeps its value", Fresh: true}}
+		file  = []builder.Finding{{Code: "HG0093", Symbol: "rules.Text", Text: "rules.Text keeps its value", Fresh: true}}
 		inner = []builder.Finding{{Code: "HG0060", Symbol: "rules.Rate", Text: "inlined"}}
 	)
 	for name, tc := range map[string]struct {
@@ -71,8 +72,10 @@ func TestEditsOfLoadedPluginsFindTheirWay(t *testing.T) {
 		"body, with a note":            {generation: generation{findings: inner}, want: InPlace, patches: InPlace},
 		"body, after a patch":          {generation: generation{patched: true}, want: InPlace, patches: InPlace},
 		"layout":                       {generation: generation{findings: layout}, want: BySwap, code: "HG0001", patches: Refused, patchCode: "HG0001"},
-		"initialiser and body":         {generation: generation{findings: value}, want: BySwap, code: "HG0031", patches: InPlace},
-		"initialiser":                  {generation: generation{verdict: builder.NoDifference, findings: value}, want: BySwap, code: "HG0031", patches: Stay},
+		"initialiser and body":         {generation: generation{findings: value}, want: InPlace, patches: InPlace},
+		"initialiser":                  {generation: generation{verdict: builder.NoDifference, findings: value}, want: Stay, patches: Stay},
+		"fresh initialiser and body":   {generation: generation{findings: anew}, want: BySwap, code: "HG0031", patches: InPlace},
+		"fresh initialiser":            {generation: generation{verdict: builder.NoDifference, findings: anew}, want: BySwap, code: "HG0031", patches: Stay},
 		"embedded file":                {generation: generation{verdict: builder.NoDifference, findings: file}, want: BySwap, code: "HG0093", patches: Stay},
 		"other names":                  {generation: generation{verdict: builder.NoDifference}, want: Stay, patches: Stay},
 		"other names, after a patch":   {generation: generation{verdict: builder.NoDifference, patched: true}, want: ToBase, patches: ToBase},

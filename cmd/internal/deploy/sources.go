@@ -250,7 +250,7 @@ func (b *binary) pluginChange(st control.Status, d choose.Decision, i int, add f
 	case way == choose.BySwap:
 		add(st, way, Change{Plugin: name, Plan: plan, Artifact: plan.Cached, Instead: d.Instead[name]})
 	case b.named || base.Generation > 0:
-		add(st, way, Change{Plugin: name})
+		add(st, way, Change{Plugin: name, Notes: d.Kept[name]})
 	}
 }
 

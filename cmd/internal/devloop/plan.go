@@ -354,8 +354,18 @@ func (l *Loop) answer(req planRequest) {
 	ev := control.Event{
 		Event: control.KindUnchanged, Verdict: control.Unchanged, TotalMS: l.total(req), Files: req.batch.Files,
 	}
-	if hs := l.all(); len(hs) == 1 {
+	hs := l.all()
+	if len(hs) == 1 {
 		ev.Host, ev.PID = hs[0].Name, hs[0].PID
+	}
+	for _, h := range hs {
+		for _, unit := range slices.Sorted(maps.Keys(h.decision.Kept)) {
+			for _, note := range findings(h.decision.Kept[unit]) {
+				if !slices.Contains(ev.Notes, note) {
+					ev.Notes = append(ev.Notes, note)
+				}
+			}
+		}
 	}
 	l.emit(ev)
 }

@@ -1,7 +1,10 @@
 // Package artifact gives a built plugin its manifest, name and digest.
 package artifact
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Section is the ELF section that holds the manifest, as JSON.
 const Section = ".hotgo.manifest"
@@ -10,6 +13,23 @@ const Section = ".hotgo.manifest"
 // func(add func(name string, value any)). It calls add for every exported function
 // of the user's plugin, and for every exported variable with a pointer to it.
 const Entry = "HotgoSymbols"
+
+// StateFunc names the function that lists the state of a package called name: the
+// builder adds one to each private package. A main package has no exported function
+// but Entry.
+func StateFunc(name string) string {
+	if name == "main" {
+		return "hotgoState"
+	}
+	return "HotgoState"
+}
+
+// Generated reports whether a symbol is a function that the builder added. Nobody
+// wrote it, and nobody wants to read of it.
+func Generated(symbol string) bool {
+	name := symbol[strings.LastIndexByte(symbol, '.')+1:]
+	return name == Entry || name == StateFunc("") || name == StateFunc("main")
+}
 
 // Version is the value of [Manifest.V].
 const Version = 1

@@ -101,8 +101,8 @@ type Phases struct {
 	Load    float64 `json:"load,omitempty"`
 	Health  float64 `json:"health,omitempty"` // HotStart and HotHealth
 	Switch  float64 `json:"switch,omitempty"`
-	Pause   float64 `json:"pause,omitempty"` // of the switch, in which the process stood still: patches only
-	State   float64 `json:"state,omitempty"`
+	Pause   float64 `json:"pause,omitempty"` // in which the process stood still, a part of switch or state
+	State   float64 `json:"state,omitempty"` // carrying state over, waiting included
 }
 
 // Diagnostic is one message of the compiler about the user's own file.

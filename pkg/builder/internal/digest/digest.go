@@ -45,7 +45,7 @@ import (
 
 // layout is raised when the generated code or the manifest's meaning changes,
 // so that artifacts of an older hotgo are not taken for current ones.
-const layout = 4
+const layout = 5
 
 // Inputs is everything that decides an artifact.
 type Inputs struct {

@@ -10,7 +10,7 @@ import (
 
 // Tokens hashes Go source by what it says: comments, white space and the
 // commas and semicolons that only formatting moves are left out. What a
-// comment can say to the toolchain stays in: //go: directives, build
+// comment can say to the toolchain stays in: //go: and //hotgo: directives, build
 // constraints, line directives, //export, and, in a file that imports "C",
 // every comment.
 //
@@ -68,7 +68,7 @@ func Tokens(src []byte) [32]byte {
 
 // speaksToToolchain reports whether a comment can change what is compiled.
 func speaksToToolchain(comment string) bool {
-	for _, p := range []string{"//go:", "//line ", "/*line ", "//export ", "// +build", "//+build", "//extern "} {
+	for _, p := range []string{"//go:", "//line ", "/*line ", "//export ", "// +build", "//+build", "//extern ", "//hotgo:"} {
 		if strings.HasPrefix(comment, p) {
 			return true
 		}

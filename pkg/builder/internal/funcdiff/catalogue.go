@@ -16,6 +16,7 @@ type Finding struct {
 	Symbol string // short
 	Text   string // one sentence
 	Refuse bool   // no patch can do it
+	Fresh  bool   // of what embeds: variables of a new generation have the new files
 }
 
 // The codes of the catalogue that a comparison of two builds can come upon.
@@ -298,6 +299,7 @@ func (d *differ) variables(c *comparer, pkg Package) {
 		if was.Init != now.Init {
 			if strings.HasPrefix(now.Init, "//go:embed") {
 				d.find(false, CodeEmbed, name, "%s embeds other files; it keeps its value until the program starts again", Short(name))
+				d.findings[len(d.findings)-1].Fresh = true
 				continue
 			}
 			d.find(false, CodeInitialiser, name, "%s keeps its value; the new initialiser applies when the program starts again", Short(name))

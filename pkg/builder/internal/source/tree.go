@@ -116,8 +116,12 @@ func (t *Tree) Add(id Identity, u *Unit, entry *Generated) error {
 			return err
 		}
 	}
-	if entry == nil {
-		return nil
+	state, err := u.State(id)
+	if err != nil {
+		return err
+	}
+	if err := put(filepath.Join(dir, StateFile), state); err != nil || entry == nil {
+		return err
 	}
 	if err := put(filepath.Join(dir, EntryFile), entry.File); err != nil || entry.Main == nil {
 		return err

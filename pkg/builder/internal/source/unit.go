@@ -250,3 +250,27 @@ func (u *Unit) Exports() (funcs, vars []string) {
 	slices.Sort(vars)
 	return slices.Compact(funcs), slices.Compact(vars)
 }
+
+// Fresh gives the package variables that start anew with each generation, by name.
+func (u *Unit) Fresh() map[string]bool {
+	var files [][]byte
+	for _, f := range u.Files {
+		if f.decls != nil {
+			files = append(files, f.Data)
+		}
+	}
+	return Fresh(files)
+}
+
+// State generates the file that lists the unit's state: see [Identity.State].
+//
+// Errors: *[DirectiveError], with the user's file.
+func (u *Unit) State(id Identity) ([]byte, error) {
+	files := map[string][]byte{}
+	for _, f := range u.Files {
+		if f.decls != nil {
+			files[f.Path] = f.Data
+		}
+	}
+	return id.State(u.Package.Name, u.Package.ImportPath, files)
+}

@@ -118,6 +118,9 @@ func (c *carrier) table(i int) *Refusal {
 
 // convert gives the memory at b, of type r.new, the value at a.
 func (c *carrier) convert(r *relation, a, b address) *Refusal {
+	if why := c.tick(); why != nil {
+		return why
+	}
 	if !r.pinned && c.rs.isInert(r) {
 		b.at(r.new).Set(a.at(r.new))
 		return nil

@@ -169,6 +169,10 @@ type Refusal struct {
 	Busy bool
 	// Unknown says that it will go further after Learn.
 	Unknown bool
+	// Large says that it would take longer than it may; Visited is how many values
+	// were looked at until then.
+	Large   bool
+	Visited int
 }
 
 // Error gives the way to the value, and the reason.
@@ -194,6 +198,9 @@ type Options struct {
 	Apart bool
 	// Still says that the world is stopped.
 	Still bool
+	// Expired is asked now and then, and ends the attempt when it is true
+	// (Refusal.Large); nil sets no limit. What it calls may not lock under Still.
+	Expired func() bool
 
 	step func() // of tests, called between the steps
 }

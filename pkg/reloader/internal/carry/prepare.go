@@ -25,7 +25,7 @@ func (p *Plan) Prepare(opts Options) (*Transfer, error) {
 			break
 		}
 		i := c.variableOf(why)
-		if !opts.Migrate || why.Busy || why.Unknown || i < 0 || c.skipped[i] {
+		if !opts.Migrate || why.Busy || why.Unknown || why.Large || i < 0 || c.skipped[i] {
 			return nil, why
 		}
 		c.skipped[i] = true
@@ -59,11 +59,34 @@ func (c *carrier) try() *Refusal {
 	}
 	c.step()
 	c.resolve()
+	if why := c.late(); why != nil {
+		return why
+	}
 	if why := c.spread(); why != nil {
 		return why
 	}
 	c.step()
+	if why := c.late(); why != nil {
+		return why
+	}
 	return c.build()
+}
+
+// ticks is how many values are looked at between two questions whether time is up.
+const ticks = 1 << 10
+
+func (c *carrier) tick() *Refusal {
+	if c.visits++; c.visits%ticks != 0 {
+		return nil
+	}
+	return c.late()
+}
+
+func (c *carrier) late() *Refusal {
+	if c.opts.Expired == nil || !c.opts.Expired() {
+		return nil
+	}
+	return &Refusal{Code: CodeUnknown, Reason: "it takes longer than it may", Large: true, Visited: c.visits}
 }
 
 func (c *carrier) step() {

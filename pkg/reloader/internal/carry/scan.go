@@ -80,6 +80,7 @@ type carrier struct {
 	again   bool // more may be copied than was known when something was passed over
 	skipped map[int]bool
 
+	visits    int // values that were looked at; twice for those that are converted
 	functions map[uintptr]moved
 	direct    map[reflect.Type]bool
 	admitted  map[*relation]bool
@@ -158,6 +159,9 @@ func (e *entry) set(iter *reflect.MapIter) {
 func (c *carrier) walk(r *relation, a address) *Refusal {
 	if c.rs.isInert(r) {
 		return nil
+	}
+	if why := c.tick(); why != nil {
+		return why
 	}
 	switch r.shape {
 	case structure:

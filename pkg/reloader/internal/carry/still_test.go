@@ -64,3 +64,25 @@ func TestNothingThatLocksIsUsedWhileTheWorldIsStopped(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAttemptEndsWhenItsTimeIsUp(t *testing.T) {
+	var a, b []any
+	for i := range 10 * ticks {
+		a = append(a, i)
+	}
+	for _, asks := range []int{1, 2, 10, 12, 13} {
+		plan := Compare(oldGeneration(state{"v": &a}), newGeneration(state{"v": &b}))
+		asked := 0
+		_, err := plan.Prepare(Options{Expired: func() bool { asked++; return asked == asks }})
+		var why *Refusal
+		if !errors.As(err, &why) || !why.Large || why.Visited == 0 || why.Visited > asks*ticks || asked != asks {
+			t.Errorf("after %d questions, of %d: %v", asked, asks, err)
+		}
+		if b != nil {
+			t.Error("something was stored")
+		}
+		if _, err := plan.Prepare(Options{Migrate: true, Expired: func() bool { return true }}); err == nil {
+			t.Error("what takes too long is left to HotMigrate")
+		}
+	}
+}

@@ -75,6 +75,19 @@ import (
 	"time"
 )
 
+// Moment is what has to be so while the world stands still. In the code of maps there
+// is nobody, whatever is said here.
+type Moment struct {
+	// Code has addresses, each of which stands for all of the artifact or the program
+	// that it is in. Nobody was interrupted by a signal inside of that code.
+	Code []uintptr
+	// NoCalls has nobody be in a call of that code, nor about to make one with what is
+	// already in a register. Goroutines that the code started are its own and do not
+	// count: they end when it stops. What a goroutine has kept to call later is not
+	// seen.
+	NoCalls bool
+}
+
 // Redirect sends the callers of one function to another.
 type Redirect struct {
 	From uintptr // entry of the function that is left

@@ -125,6 +125,15 @@ func TestEveryCallerGetsTheNewFunction(t *testing.T) {
 	inEveryVariant(t, func(t *testing.T, v variant) { run(t, v, "calls") })
 }
 
+func TestNobodyWritesWhileTheWorldStandsStill(t *testing.T) {
+	inEveryVariant(t, func(t *testing.T, v variant) {
+		if v.name == "race" {
+			return // the detector cannot know that nothing else runs
+		}
+		run(t, v, "still")
+	})
+}
+
 func TestRollbackRestoresEveryByte(t *testing.T) {
 	inEveryVariant(t, func(t *testing.T, v variant) { run(t, v, "rollback") })
 }

@@ -2,7 +2,10 @@
 
 package livepatch
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 // Patcher refuses everything: it knows the machine code of amd64 and the memory
 // of Linux only, and a program without cgo has nothing to be patched by.
@@ -27,3 +30,6 @@ func (p *Patcher) Check(uintptr, []byte) error { return p.Supported() }
 
 // Set gives the error of Supported.
 func (p *Patcher) Set([]Redirect) (Report, error) { return Report{}, p.Supported() }
+
+// Still gives the error of Supported.
+func (p *Patcher) Still(Moment, func()) (time.Duration, error) { return 0, p.Supported() }

@@ -4,7 +4,6 @@ package livepatch
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -40,7 +39,7 @@ type world struct {
 
 	allgs *[]unsafe.Pointer // runtime.allgs: never shrinks
 	// Offsets in a runtime.g.
-	asyncSafePoint, stackLow, stackHigh, savedSP, savedPC uintptr
+	asyncSafePoint, stackLow, stackHigh, savedSP, savedPC, savedBP, startPC uintptr
 	// The code of runtime.asyncPreempt2, and how much of a goroutine's stack is
 	// used at most between there and the instruction that was interrupted.
 	asyncFrom, asyncTo, asyncStack uintptr
@@ -118,6 +117,8 @@ func (w *world) layOut(g reflect.Type) (err error) {
 	w.stackHigh = offset(reflect.Uintptr, "stack", "hi")
 	w.savedSP = offset(reflect.Uintptr, "sched", "sp")
 	w.savedPC = offset(reflect.Uintptr, "sched", "pc")
+	w.savedBP = offset(reflect.Uintptr, "sched", "bp")
+	w.startPC = offset(reflect.Uintptr, "startpc")
 	return nil
 }
 
@@ -133,16 +134,7 @@ func knownRelease(version string) bool {
 
 // readSymbols fills in those symbols of the file that are keys of wanted.
 func readSymbols(path string, wanted map[string]abi.DynamicSymbol) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return abi.EachDynamicSymbol(f, info.Size(), func(s abi.DynamicSymbol) {
+	return eachSymbol(path, func(s abi.DynamicSymbol) {
 		if _, ok := wanted[string(s.Name)]; ok && s.Defined {
 			wanted[string(s.Name)] = s
 		}

@@ -9,6 +9,7 @@ import (
 	"example.com/conformance/rows"
 )
 
+//hotgo:fresh built in, each generation counts for itself
 var calls int
 
 // Rows is what the host binds.

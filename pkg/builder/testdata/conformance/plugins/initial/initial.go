@@ -32,6 +32,10 @@ func Rows() []rows.Row {
 	}
 }
 
+// What initialisers gave is what is printed. All other variables are carried, those
+// of the packages below included.
+//
+//hotgo:fresh
 var (
 	a    = b + 1
 	b    = f(c)

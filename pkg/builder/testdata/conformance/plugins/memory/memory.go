@@ -61,9 +61,6 @@ var (
 	fn       func() string
 	slice    []*node
 	str      string
-	one      holder
-	many     [20]holder
-	ch       = make(chan *node, 10)
 	inner    struct {
 		a int32
 		b struct{ p *node }
@@ -76,6 +73,16 @@ var (
 	ptr   **node
 	raw   unsafe.Pointer
 	bytes []byte
+)
+
+// There are channels of nodes in these, which are other types in each generation,
+// so they could not be carried. What is above and below is carried and converted.
+//
+//hotgo:fresh
+var (
+	one  holder
+	many [20]holder
+	ch   = make(chan *node, 10)
 )
 
 func newNode(i int) *node {
@@ -170,7 +177,7 @@ var (
 	ring    = &node{id: 1, next: &node{id: 2, item: &api.Item{Name: "static"}}}
 	statics = [...]*node{ring, nil, {id: 3, next: ring}}
 	ifaces  = [...]any{ring, &statics, "text", api.Money(3), (*node)(nil), newNode, api.Square{Side: 2}}
-	strs    = []string{"a", "b" + "c", string(rune('a' + generation))}
+	strs    = []string{"a", "b" + "c", string(rune('a' + generation))} //hotgo:fresh the initial value is what is printed
 	started = newNode(99)
 	keyed   = map[*node]string{ring: "ring", started: "started"}
 )
@@ -185,7 +192,7 @@ func initial(w io.Writer) {
 var (
 	bss       [1 << 20]byte
 	bssPtrs   [1 << 15]*node
-	numbers   = [4096]uint32{0: 7, 4095: generation}
+	numbers   = [4096]uint32{0: 7, 4095: generation} //hotgo:fresh the initial value is what is printed
 	matrix    [64][64][4]float64
 	zeroSized [0]node
 )

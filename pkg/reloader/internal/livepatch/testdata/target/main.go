@@ -23,6 +23,7 @@ var scenarios = map[string]func(*livepatch.Patcher) error{
 	"soak":     soak,
 	"pause":    pause,
 	"cost":     cost,
+	"still":    still,
 }
 
 func main() {

@@ -1,0 +1,353 @@
+//go:build linux && amd64 && cgo
+
+package builder
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// # No update is lost
+//
+// A ledger is a plugin that counts deposits in variables of many kinds, each kind
+// for itself. Writers call it through a handle all the time, and count what it
+// has acknowledged. Meanwhile it is swapped, again and again, by versions whose
+// types differ, and now and then back to one that it had. In the end all counts are
+// the same.
+
+// ledgerLayouts are what types of the ledger are in one version after the other.
+var ledgerLayouts = []map[string]string{
+	{"account": "n int; name string", "key": "struct{ a, b int }", "tally": "struct{ n int32 }", "entry": "struct{ by int }"},
+	{"account": "name string; n int64; last []int", "key": "struct{ b, a int64 }", "tally": "struct{ pad [3]string; n int64 }", "entry": "struct{ note any; by int64 }"},
+	{"account": "last []int; extra map[string]*account; n int64", "key": "struct{ a, b int }", "tally": "struct{ n int64; of *account }", "entry": "struct{ by int32; note any }"},
+	{"account": "n uint64", "key": "struct{ c string; b, a int32 }", "tally": "struct{ n uint64 }", "entry": "struct{ by uint16; more [4]byte }"},
+}
+
+// ledgerHooks are what hooks a version has.
+var ledgerHooks = []string{
+	"",
+	"func HotStart(ctx context.Context) error { started = total; return nil }\n\nfunc HotHealth(context.Context) error {\n\tif started > total {\n\t\treturn errors.New(\"it ran backwards\")\n\t}\n\treturn nil\n}\n",
+	"func HotStart(ctx context.Context) error { go func() { <-ctx.Done() }(); return nil }\n",
+}
+
+// ledger gives the text of a version.
+func ledger(n int) string {
+	layout := ledgerLayouts[n%len(ledgerLayouts)]
+	return fmt.Sprintf(`package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+const version = %d
+
+type (
+	account struct{ %s }
+	key     %s
+	tally   %s
+	entry   %s
+	opener  interface{ open() int }
+)
+
+func (a *account) open() int { return int(a.n) }
+
+var (
+	mu       sync.Mutex
+	total    int
+	accounts = map[int]*account{}
+	tallies  = map[key]tally{}
+	entries  []entry
+	openers  [8]opener
+	first    = &openers[0]
+	atomics  atomic.Int64
+	started  int
+	_        = []any{context.Background, errors.New}
+)
+
+// Deposit acknowledges one deposit.
+func Deposit(who int) int {
+	atomics.Add(1)
+	runtime.Gosched() // who stops here is in none of the plugin's instructions
+	mu.Lock()
+	defer mu.Unlock()
+	total++
+	a := accounts[who]
+	if a == nil {
+		a = &account{}
+		accounts[who] = a
+		if who < len(openers) {
+			openers[who] = a
+		}
+	}
+	a.n++
+	var k key
+	k.a = 1
+	t := tallies[k]
+	t.n++
+	tallies[k] = t
+	if len(entries) == 0 || entries[len(entries)-1].by >= 1000 {
+		entries = append(entries, entry{})
+	}
+	entries[len(entries)-1].by++
+	return version
+}
+
+// Via deposits after somebody else's function has returned.
+func Via(other func()) {
+	other()
+	Deposit(0)
+}
+
+// Count says what each kind of variable has counted.
+func Count() string {
+	mu.Lock()
+	defer mu.Unlock()
+	inAccounts, opened, entered := 0, 0, 0
+	for who, a := range accounts {
+		inAccounts += int(a.n)
+		if who < len(openers) {
+			opened += int(a.n) - openers[who].open()
+		}
+	}
+	if *first != openers[0] {
+		opened++
+	}
+	for _, e := range entries {
+		entered += int(e.by)
+	}
+	var k key
+	k.a = 1
+	return fmt.Sprint(total, inAccounts, int(tallies[k].n), entered, atomics.Load(), opened)
+}
+
+%s`, n, layout["account"], layout["key"], layout["tally"], layout["entry"], ledgerHooks[n%len(ledgerHooks)])
+}
+
+const ledgerModule = `
+-- go.mod --
+module example.com/bank
+
+go 1.26
+
+require github.com/hotgo/hotgo v0.0.0
+
+replace github.com/hotgo/hotgo => ./hotgo
+-- host/main.go --
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader"
+)
+
+func main() {
+	// A machine with other work may be slow; nothing may be given up here.
+	h, err := reloader.New(reloader.Options{NoSocket: true, HoldCalls: time.Minute, MaxPause: time.Minute})
+	check(err)
+	defer h.Close()
+	deposit := reloader.Bind[func(int) int](h, "ledger", "Deposit", nil)
+	count := reloader.Bind[func() string](h, "ledger", "Count", nil)
+	via := reloader.Bind[func(func())](h, "ledger", "Via", nil)
+	var (
+		acknowledged atomic.Int64
+		done         atomic.Bool
+		writers      sync.WaitGroup
+	)
+	load := func(path string) {
+		ev, err := h.Load(context.Background(), path)
+		check(err)
+		fmt.Println(ev.Verdict, ev.PhasesMS.Pause, ev.PhasesMS.State)
+		for _, n := range ev.Notes {
+			if n.Code == "HG0080" {
+				fmt.Println(n.Text)
+			}
+		}
+	}
+	fmt.Println("end")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); fmt.Println("end") {
+		verb, arg, _ := strings.Cut(in.Text(), " ")
+		switch verb {
+		case "load":
+			load(arg)
+		case "rollback":
+			to, err := strconv.Atoi(arg)
+			check(err)
+			ev, err := h.Rollback(context.Background(), "ledger", to)
+			check(err)
+			fmt.Println(ev.Verdict, ev.PhasesMS.Pause, ev.PhasesMS.State)
+		case "write":
+			for i := range 8 {
+				writers.Go(func() {
+					for n := 0; !done.Load(); n++ {
+						deposit.Get()(i * n % 50)
+						acknowledged.Add(1)
+						if i > 3 { // some do something else as well
+							time.Sleep(time.Microsecond)
+						}
+					}
+				})
+			}
+		case "during": // a call that is under way when the load begins
+			entered, release, loaded := make(chan bool), make(chan bool), make(chan bool)
+			writers.Go(func() {
+				via.Get()(func() {
+					close(entered)
+					<-release
+					deposit.Get()(1) // of the same call: it does not wait
+					acknowledged.Add(1)
+				})
+				acknowledged.Add(1)
+			})
+			<-entered
+			go func() {
+				defer close(loaded)
+				load(arg)
+			}()
+			for waits := false; !waits; {
+				got := make(chan bool)
+				go func() { count.Get(); close(got) }()
+				select {
+				case <-got:
+				case <-loaded:
+					waits = true
+				case <-time.After(20 * time.Millisecond):
+					waits = true
+				}
+			}
+			close(release)
+			<-loaded
+			writers.Wait()
+		case "stop":
+			done.Store(true)
+			writers.Wait()
+			fmt.Println(acknowledged.Load(), count.Get()())
+		}
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Println("failed:", err)
+		os.Exit(1)
+	}
+}
+`
+
+// reloadsWanted is how often a test swaps; the environment may ask for more.
+func reloadsWanted(t testing.TB, usual int) int {
+	t.Helper()
+	text := os.Getenv("HOTGO_TEST_RELOADS")
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("HOTGO_TEST_RELOADS=%s: want a number", text)
+	}
+	return n
+}
+
+// ledgerHost is a host with a ledger.
+type ledgerHost struct {
+	*fixture
+	*liveHost
+	b              *Builder
+	pauses, states []float64
+}
+
+func newLedgerHost(t *testing.T) *ledgerHost {
+	t.Helper()
+	f := newFixture(t, ledgerModule)
+	f.withReloader()
+	f.write("plugins/ledger/ledger.go", ledger(0))
+	f.host = f.buildHostAs()
+	l := &ledgerHost{fixture: f, b: f.builder(Options{Link: "thin", Resident: true})}
+	t.Cleanup(func() { l.b.Close() })
+	l.liveHost = f.start(f.host)
+	return l
+}
+
+// swap has the host go to another version, which has to say that and nothing else.
+func (l *ledgerHost) swap(words ...any) {
+	t := l.fixture.t
+	t.Helper()
+	said := l.say(words...)
+	fields := strings.Fields(strings.Join(said, " "))
+	if len(said) != 1 || len(fields) != 3 || fields[0] != "swapped" {
+		t.Fatalf("%v: %q", words, said)
+	}
+	pause, _ := strconv.ParseFloat(fields[1], 64)
+	state, _ := strconv.ParseFloat(fields[2], 64)
+	l.pauses, l.states = append(l.pauses, pause), append(l.states, state)
+}
+
+func (l *ledgerHost) load(verb string, n int) {
+	l.fixture.t.Helper()
+	l.write("plugins/ledger/ledger.go", ledger(n))
+	l.swap(verb, l.build(l.b, "./plugins/ledger").Path)
+}
+
+// stop ends the writers and compares what was acknowledged with what is there.
+func (l *ledgerHost) stop() (updates string) {
+	t := l.fixture.t
+	t.Helper()
+	said := l.say("stop")
+	fields := strings.Fields(said[0])
+	for _, field := range fields[:len(fields)-1] {
+		if field != fields[0] || fields[0] == "0" {
+			t.Fatalf("acknowledged, then what each kind of variable has: %s", said[0])
+		}
+	}
+	if fields[len(fields)-1] != "0" {
+		t.Errorf("aliases fell apart: %s", said[0])
+	}
+	return fields[0]
+}
+
+func TestNoAcknowledgedUpdateIsLostWhenLayoutsChangeUnderLoad(t *testing.T) {
+	l := newLedgerHost(t)
+	for i := range reloadsWanted(t, 12) {
+		l.load("load", i)
+		if i == 0 {
+			l.say("write")
+		}
+		if i%5 == 4 {
+			l.swap("rollback", i)
+		}
+	}
+	updates := l.stop()
+	slices.Sort(l.pauses)
+	slices.Sort(l.states)
+	n := len(l.pauses)
+	t.Logf("%d swaps: %s updates; stopped for %.3f ms at the median, %.3f at most; state took %.3f at the median, %.3f at most",
+		n, updates, l.pauses[n/2], l.pauses[n-1], l.states[n/2], l.states[n-1])
+}
+
+func TestACallThatIsUnderWayIsCarriedAlong(t *testing.T) {
+	l := newLedgerHost(t)
+	l.load("load", 0)
+	for n := range 3 { // without hooks, and with each
+		l.load("during", n+1)
+	}
+	if updates := l.stop(); updates != "6" {
+		t.Errorf("%s updates", updates)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package reloader
+
+const raceDetector = false

@@ -1,0 +1,236 @@
+package reloader
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
+)
+
+// # State across a swap
+//
+// Package variables of the generation that serves become those of the next one,
+// whichever way the change goes. They are read while the world stands still; the old
+// one's memory is only read. Where the new one has no hooks, that is also the moment of
+// the switch. Else its state moves first, for HotMigrate, HotStart and HotHealth to find it.
+// If one of them fails, the old generation goes on with its state, but for what they did
+// to objects that both share. In either case handles wait meanwhile: see hold.go.
+
+// stateEntry is the name under which an artifact's entry adds a stateFunc.
+const stateEntry = "hotgo:state"
+
+// stateFunc lists what a generation keeps, package by package.
+type stateFunc = func(visit func(path string) bool, add func(kind, path, name string, value any))
+
+// kept gives the state of a generation, nil where its artifact does not list it.
+func (g *generation) kept() *carry.Generation {
+	if g == nil || g.list == nil {
+		return nil
+	}
+	k := &carry.Generation{Packages: map[string]string{}, Types: map[string]reflect.Type{}, Functions: map[string]reflect.Value{}}
+	for user, fresh := range g.manifest.Private {
+		k.Packages[fresh] = user
+	}
+	visited := map[string]bool{}
+	g.list(func(path string) bool {
+		first := !visited[path]
+		visited[path] = true
+		return first
+	}, func(kind, path, name string, value any) {
+		v := reflect.ValueOf(value)
+		switch name = path + "." + name; {
+		case kind == "type" && v.Kind() == reflect.Pointer:
+			k.Types[name] = v.Type().Elem()
+		case kind == "func" && v.Kind() == reflect.Func:
+			k.Functions[name] = v
+		case v.Kind() == reflect.Pointer && !v.IsNil():
+			k.Variables = append(k.Variables, carry.Variable{Name: name, Pointer: v, Fresh: kind == "fresh"})
+		}
+	})
+	return k
+}
+
+// longestBusy bounds the wait for locks that are held.
+const longestBusy = time.Second
+
+// passage is the way of state from one generation to the next; nil where there is
+// nothing to carry.
+type passage struct {
+	h        *Host
+	plan     *carry.Plan
+	opts     carry.Options
+	hold     *hold
+	phases   *control.Phases
+	code     []uintptr // of both generations, and of their patches
+	hooked   bool      // hooks of the new one have to find its state
+	moved    bool
+	transfer *carry.Transfer // nil after it moved: this process cannot carry state
+	inside   string          // a function of the old generation that did not return in time
+}
+
+// passage prepares one, and has the plugin's handles wait until end is called.
+func (h *Host) passage(p *pluginState, c change, phases *control.Phases) (x *passage, end func()) {
+	from, to := c.from.root(), c.to.root()
+	if from == to {
+		return nil, func() {}
+	}
+	was, now := from.kept(), to.kept()
+	if was == nil || now == nil {
+		return nil, func() {}
+	}
+	if raceDetector {
+		return &passage{moved: true}, func() {}
+	}
+	start := time.Now()
+	x = &passage{h: h, plan: carry.Compare(was, now), phases: phases, hooked: hooked(to)}
+	_, migrates := to.symbols[hookMigrate]
+	x.opts = carry.Options{Migrate: migrates, Still: true, Apart: x.plan.Guarded()}
+	x.code = h.codeOf(p, from, to)
+	x.hold, end = h.hold(p, h.opts.HoldCalls)
+	phases.State = milliseconds(time.Since(start))
+	return x, end
+}
+
+// codeOf gives addresses in the code of two generations, and of their patches.
+func (h *Host) codeOf(p *pluginState, from, to *generation) (code []uintptr) {
+	for _, g := range p.gens {
+		switch root := g.root(); {
+		case root != from && root != to:
+		case g == root:
+			code = append(code, reflect.ValueOf(g.list).Pointer())
+		case len(g.manifest.Patch.Functions) > 0:
+			code = append(code, g.bias+uintptr(g.manifest.Patch.Functions[0].New))
+		}
+	}
+	return code
+}
+
+// hooked reports whether a generation has hooks that run before it is live.
+func hooked(g *generation) bool {
+	for hook := range hookTypes {
+		if _, ok := g.symbols[hook]; ok && hook != hookStop {
+			return true
+		}
+	}
+	return false
+}
+
+// move carries the state. With store it is the switch as well: what store is given
+// runs while it holds what the switch needs, and stores the new table when it calls
+// back.
+func (x *passage) move(store func(func(now func()) error) error) error {
+	start := time.Now()
+	defer func() { x.phases.State += milliseconds(time.Since(start)) }()
+	if store == nil {
+		store = func(with func(func()) error) error { return with(func() {}) }
+	}
+	for {
+		var err, refused error
+		m := livepatch.Moment{Code: x.code, NoCalls: !x.hold.over()}
+		stood := store(func(now func()) error {
+			err, refused = x.stand(m, now)
+			return nil
+		})
+		var busy *livepatch.Error
+		var why *carry.Refusal
+		switch {
+		case stood != nil:
+			return stood
+		case errors.As(err, &busy) && busy.Reason == livepatch.Unsupported:
+			x.moved = true
+			return store(func(now func()) error { now(); return nil })
+		case errors.As(err, &busy) && m.NoCalls:
+			x.inside = busy.Function
+		case err != nil && time.Since(start) > x.h.opts.HoldCalls+longestBusy:
+			return stateError(err)
+		case err != nil:
+		case refused == nil:
+			if m.NoCalls {
+				x.inside = ""
+			}
+			x.moved = true
+			return nil
+		case errors.As(refused, &why) && why.Unknown:
+			x.plan.Learn()
+			continue
+		case errors.As(refused, &why) && why.Busy && time.Since(start) < longestBusy:
+		default:
+			return stateError(refused)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stand makes one attempt: state and switch in one moment, or nothing.
+func (x *passage) stand(m livepatch.Moment, now func()) (stood, refused error) {
+	pause, stood := x.h.platform.still(m, func() {
+		began := time.Now()
+		opts := x.opts
+		opts.Expired = func() bool { return time.Since(began) > x.h.opts.MaxPause }
+		var t *carry.Transfer
+		if t, refused = x.plan.Prepare(opts); refused == nil {
+			t.Commit()
+			now()
+			x.transfer = t
+		}
+	})
+	x.phases.Pause += milliseconds(pause)
+	x.h.metrics.paused(pause)
+	return stood, refused
+}
+
+// notes says what became of the state, when the switch is made.
+func (x *passage) notes() (notes []control.Finding) {
+	if x == nil {
+		return nil
+	}
+	if x.transfer == nil {
+		return []control.Finding{{Code: carry.CodeUnknown, Text: "package variables start anew: state is carried by hosts on linux/amd64 that were built without -race"}}
+	}
+	for _, f := range x.transfer.Report.Findings {
+		notes = append(notes, control.Finding{Code: f.Code, Symbol: shortText(f.Symbol), Text: shortText(f.Symbol + ": " + f.Text)})
+	}
+	switch {
+	case x.inside != "":
+		name := shortName(x.inside)
+		notes = append(notes, control.Finding{
+			Code: noteStillInside, Symbol: shortText(name),
+			Text: shortText(name + " of the old generation did not return in " + x.h.opts.HoldCalls.String() + ": what its call changes from now on in variables that were copied is lost"),
+		})
+	case x.hooked && x.hold.over():
+		notes = append(notes, control.Finding{
+			Code: noteStillInside,
+			Text: "the hooks took longer than calls wait, which is " + x.h.opts.HoldCalls.String() + ": what calls changed meanwhile in variables that were copied is lost",
+		})
+	}
+	return notes
+}
+
+// stateError makes a refusal an error of the protocol.
+func stateError(err error) error {
+	var why *carry.Refusal
+	if !errors.As(err, &why) {
+		return &control.Error{Code: control.CodeRefused, Message: "the state of the plugin cannot be read", Err: err, Next: "try again"}
+	}
+	e := &control.Error{
+		Code: control.CodeIncompatible, Rule: why.Code, Message: fmt.Sprintf("state cannot be carried over: %s%s: %s", why.Variable, why.Path, why.Reason),
+		Limit: "hotgo: state is carried whole and without loss, or not at all",
+		Next:  "give the plugin a HotMigrate, mark the variable //hotgo:fresh, or restart the host",
+	}
+	switch {
+	case why.Busy:
+		e.Code, e.Next = control.CodeRefused, "try again"
+	case why.Large:
+		e.Message = fmt.Sprintf("the state is too large: %d values of it were looked at when the process had stood still for as long as it may", why.Visited)
+		e.Limit = "Options.MaxPause of the host"
+		e.Next = "give the host a larger MaxPause, mark what is large //hotgo:fresh, or restart the host"
+	}
+	if why.Old != "" && why.New != "" {
+		e.Evidence = []control.Evidence{{What: why.Variable, Host: why.Old, Artifact: why.New}}
+	}
+	return e
+}
