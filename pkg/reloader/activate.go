@@ -23,7 +23,7 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 	if err != nil {
 		return c, h.fail(g, err)
 	}
-	x, end := h.passage(p, c, phases)
+	x, end := h.passage(p, &c, phases)
 	defer end()
 	if x != nil && x.hooked {
 		if err := x.move(nil); err != nil {
@@ -43,7 +43,7 @@ func (h *Host) activate(p *pluginState, g *generation, phases *control.Phases, t
 		return c, h.fail(g, undone(errors.Join(err, stop()), undo()))
 	}
 	end()
-	c.notes = x.notes()
+	c.notes = append(c.notes, x.notes()...)
 	if old != nil {
 		h.retireInBackground(old, told)
 	}
