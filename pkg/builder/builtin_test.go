@@ -247,22 +247,31 @@ type builtHost struct {
 	h *liveHost
 }
 
-// newBuilt builds and starts the host. before is done to the sources in between.
-func newBuilt(t *testing.T, flags, env []string, before func(f *fixture)) *builtHost {
+// builtOptions say how a host of builtinModule is built.
+type builtOptions struct {
+	flags, env []string
+	before     func(f *fixture) // changes the sources, before the host is built,
+	after      func(f *fixture) // and before the builder sees them
+}
+
+func newBuilt(t *testing.T, opts builtOptions) *builtHost {
 	t.Helper()
 	x := &builtHost{fixture: newFixture(t, builtinModule)}
-	x.env = append(x.env, env...)
+	x.env = append(x.env, opts.env...)
 	x.withReloader()
-	x.host = x.buildHostAs(flags...)
-	if before != nil {
-		before(x.fixture)
+	if opts.before != nil {
+		opts.before(x.fixture)
+	}
+	x.host = x.buildHostAs(opts.flags...)
+	if opts.after != nil {
+		opts.after(x.fixture)
 	}
 	x.b = x.builder(Options{Resident: true, Keep: -1, Link: "thin"})
 	t.Cleanup(func() { x.b.Close() })
 	if _, err := x.plan(x.b, "./plugins/shop.v1"); err != nil { // takes the sources for what the host was built from
 		t.Fatal(err)
 	}
-	x.h = x.start(x.host, env...)
+	x.h = x.start(x.host, opts.env...)
 	return x
 }
 
@@ -298,7 +307,7 @@ func TestBuiltinStateGoesOnInTheFirstGeneration(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			x := newBuilt(t, row.flags, row.env, nil)
+			x := newBuilt(t, builtOptions{flags: row.flags, env: row.env})
 			x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
 
 			const gone = "note HG0002 example.com/built/plugins/shop.v1.added: the new code has no such variable, and its value is gone"
@@ -341,7 +350,7 @@ func TestBuiltinStateGoesOnInTheFirstGeneration(t *testing.T) {
 // The host's own code of the plugin goes on while its variables are read, and while
 // they are written to.
 func TestBuiltinStateIsReadWhileItIsWrittenTo(t *testing.T) {
-	x := newBuilt(t, nil, nil, nil)
+	x := newBuilt(t, builtOptions{})
 	x.expect(nil, "churn")
 	for n := range 8 {
 		x.edit("plugins/shop.v1/shop.go", "version = \"", "version = \"x")
@@ -355,9 +364,57 @@ func TestBuiltinStateIsReadWhileItIsWrittenTo(t *testing.T) {
 	x.expect([]string{"built-in whole true"}, "whole")
 }
 
+func TestBuiltinStateOfPackagesWithCAndAssembly(t *testing.T) {
+	const file = "plugins/shop.v1/shop.go"
+	x := newBuilt(t, builtOptions{before: func(f *fixture) {
+		f.write("plugins/shop.v1/native/native.go", "package native\n\n// static int twice(int n) { return 2 * n; }\n// struct point { int x, y; };\nimport \"C\"\n\n"+
+			"var at = C.struct_point{x: 1}\n\nfunc Move() int { at.x++; at.y = C.twice(at.x); return int(at.y) }\n")
+		f.write("plugins/shop.v1/asm/asm.go", "package asm\n\nvar seen = map[int]int{}\n\nfunc See(n int) int { seen[same(n)]++; return seen[n] }\n\nfunc same(n int) int\n")
+		f.write("plugins/shop.v1/asm/asm_amd64.s", "#include \"textflag.h\"\n\nTEXT ·same(SB), NOSPLIT, $0-16\n\tMOVQ n+0(FP), AX\n\tMOVQ AX, ret+8(FP)\n\tRET\n")
+		f.edit(file, `import (`, "import (\n\t\"example.com/built/plugins/shop.v1/asm\"\n\t\"example.com/built/plugins/shop.v1/native\"")
+		f.edit(file, `" apply ", apply(2))`, `" native ", native.Move(), " asm ", asm.See(1))`)
+	}})
+	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 native 4 asm 1"}, "run")
+	x.edit(file, `version = "built-in"`, `version = "one"`)
+	x.edit("plugins/shop.v1/asm/asm.go", "map[int]int", "map[int]int64")
+	x.edit("plugins/shop.v1/asm/asm.go", "return seen", "return int(seen")
+	x.edit("plugins/shop.v1/asm/asm.go", "[n] }", "[n]) }")
+	x.swap()
+	x.expect([]string{"one runs 2 n 102 same true boxes 9 10 keyed 8 ab below 12 native 6 asm 2"}, "run")
+	x.expect([]string{"rolled-back swapped"}, "rollback", 0)
+	x.expect([]string{"built-in runs 3 n 103 same true boxes 10 11 keyed 9 ab below 13 native 8 asm 3"}, "run")
+}
+
+// A package variable that is a lock: nothing is shared, and HotMigrate is given what
+// the built-in has.
+func TestHotMigrateIsGivenTheBuiltin(t *testing.T) {
+	const file = "plugins/shop.v1/shop.go"
+	x := newBuilt(t, builtOptions{before: func(f *fixture) {
+		f.edit(file, "\tunused  int\n", "\tmu sync.Mutex\n\tLimit = 3\n")
+		f.edit(file, "guarded.Lock()", "mu.Lock(); defer mu.Unlock(); Limit++; guarded.Lock()")
+		f.edit(file, `" apply ", apply(2))`, `" limit ", Limit)`)
+	}})
+	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 limit 4"}, "run")
+	x.edit(file, `version = "built-in"`, `version = "one"`)
+	x.edit(file, "Limit = 3", `Limit = "none"`)
+	x.edit(file, "Limit++; ", `Limit += "."; `)
+	a := x.build(x.b, "./plugins/shop.v1")
+	if got := x.h.say("load", a.Path); len(got) != 1 || !strings.HasPrefix(got[0], "failed HG0032 ") {
+		t.Fatalf("%q", got)
+	}
+	x.expect([]string{"built-in runs 2 n 102 same true boxes 9 10 keyed 8 ab below 12 limit 5"}, "run")
+	x.write("plugins/shop.v1/migrate.go", "package shop\n\nimport \"fmt\"\n\nfunc HotMigrate(old map[string]any) error {\n"+
+		"\tLimit = fmt.Sprint(*old[\"Limit\"].(*int), old[\"example.com/built/plugins/shop.v1.Limit\"] == old[\"Limit\"])\n\treturn nil\n}\n")
+	a = x.build(x.b, "./plugins/shop.v1")
+	if got := x.h.say("load", a.Path); len(got) != 2 || got[0] != "loaded swapped" || !strings.HasPrefix(got[1], "note HG0032 ") {
+		t.Fatalf("%q", got)
+	}
+	x.expect([]string{"one runs 3 n 103 same true boxes 10 11 keyed 9 ab below 13 limit 5 true."}, "run")
+}
+
 // A list defines nothing that others could come to use.
 func TestAListIsForItsArtifactAlone(t *testing.T) {
-	x := newBuilt(t, nil, nil, nil)
+	x := newBuilt(t, builtOptions{})
 	x.edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
 	a := x.build(x.b, "./plugins/shop.v1")
 	f, err := elf.Open(a.Path)
@@ -407,7 +464,7 @@ func TestADriftedBuiltinStartsAnew(t *testing.T) {
 		{"the size of a variable", shop, "p [9]*int }", "p [9]*int; w int }", "shop.v1.still differs"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			x := newBuilt(t, nil, nil, func(f *fixture) { f.edit(row.file, row.old, row.text) })
+			x := newBuilt(t, builtOptions{after: func(f *fixture) { f.edit(row.file, row.old, row.text) }})
 			x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
 			x.edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
 			a := x.build(x.b, "./plugins/shop.v1")

@@ -10,6 +10,7 @@ import (
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
 	"github.com/hotgo/hotgo/pkg/builder/internal/thin"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // holding holds packages, compiled from the sources that a host is taken to be
@@ -75,7 +76,7 @@ func (h *holding) compareData(path, archive string) error {
 				s := &table[i]
 				name := strings.TrimPrefix(s.Name, "type:")
 				isType := s.Flag&goobj.FlagGoType != 0 && name != s.Name && !strings.HasPrefix(name, ".")
-				if isType && !h.sameDescriptor(o, s, types) || isVariable(s) && !h.sameSize(s) {
+				if isType && !h.sameDescriptor(o, s, types) || isVariable(s, path) && !h.sameSize(s) {
 					return h.drift(funcdiff.Short(name), "its layout in the binary", "another layout from the sources that it is taken to be built from")
 				}
 			}
@@ -84,10 +85,12 @@ func (h *holding) compareData(path, archive string) error {
 	return nil
 }
 
-func isVariable(s *goobj.Symbol) bool {
+// isVariable tells the package's own variables from what cgo and linkname directives
+// name.
+func isVariable(s *goobj.Symbol, path string) bool {
 	switch s.Type {
 	case goobj.KindNoPtrData, goobj.KindData, goobj.KindBSS, goobj.KindNoPtrBSS:
-		return funcdiff.Shared(s, nil)
+		return strings.HasPrefix(s.Name, symname.Escape(path)+".") && funcdiff.Shared(s, nil)
 	}
 	return false
 }
