@@ -44,7 +44,8 @@
 // that the plugin exports by name, old["Ports"].(*chan *net.TCPListener), and where
 // state is carried over all of them by import path and name. That generation goes on
 // serving meanwhile, and afterwards if the new one fails, so HotMigrate reads; it
-// changes and closes nothing. After the built-in it is not called.
+// changes and closes nothing. After the built-in it is called where the artifact lists
+// the built-in's variables, which it then gets.
 // Each hook has Options.HookTimeout.
 //
 // A generation that is made live again by a rollback gets HotMigrate, HotStart
@@ -56,7 +57,7 @@
 // for each plugin in the order of opening, failed ones included: Go never
 // unmaps code, so every number is memory that is gone. Loading a version that
 // was opened before makes that generation live again under its old number.
-// Generation 0 is the built-in.
+// Generation 0 is the built-in, for the state of its variables as well.
 //
 // # Patches
 //
