@@ -26,7 +26,7 @@ type builtinList struct {
 	Archives map[string]string `json:"archives"` // of these, by import path
 	Exports  map[string]string `json:"exports"`  // of what they import
 
-	why *unlisted // why there is none
+	Why *unlisted `json:"why,omitempty"` // why there is none
 }
 
 // usable reports whether all of it is still there: the go command trims its cache.
@@ -42,9 +42,12 @@ func (l *builtinList) usable() bool {
 }
 
 // unlisted says why there is no list of a built-in.
-type unlisted struct{ code, reason string }
+type unlisted struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
 
-func (e *unlisted) Error() string { return e.reason }
+func (e *unlisted) Error() string { return e.Reason }
 
 // builtinCompile is the making of a list, in two steps: what it lists is known at
 // once, and the rest may take the go command a second.
@@ -66,7 +69,7 @@ func (b *Builder) startBuiltin(p *Plan, dir string) (*builtinCompile, error) {
 	if !p.builtin.lists() {
 		return nil, nil
 	}
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %q %q", p.host.BuildID, p.env.GOVERSION, p.builtin.hash, p.settings.flags, p.settings.env))
+	h := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %s %q %q", builtinLayout, p.host.BuildID, p.env.GOVERSION, p.builtin.hash, p.settings.flags, p.settings.env))
 	c := &builtinCompile{b: b, p: p, key: "builtin-" + hex.EncodeToString(h[:])}
 	b.mu.Lock()
 	c.list = b.builtins[c.key]
@@ -80,8 +83,8 @@ func (b *Builder) startBuiltin(p *Plan, dir string) (*builtinCompile, error) {
 	switch {
 	case c.list == nil, !c.list.usable():
 		return c, c.prepare(filepath.Join(dir, "builtin"))
-	case c.list.why != nil:
-		return nil, c.list.why
+	case c.list.Why != nil:
+		return nil, c.list.Why
 	}
 	return c, nil
 }
@@ -153,13 +156,7 @@ func (c *builtinCompile) finish(ctx context.Context) (*builtinList, error) {
 		if err := cmpErr(verified, compiled); err != nil {
 			return nil, err
 		}
-		data, err := json.Marshal(l)
-		if err == nil {
-			err = c.b.store.Remember(c.key, data)
-		}
-		if err != nil {
-			c.b.log.Warn("keep the list of a built-in's variables", "plugin", c.p.Plugin.Name, "err", err)
-		}
+		c.remember(l)
 	}
 	c.keep(l)
 	return l, nil
@@ -171,6 +168,17 @@ func (c *builtinCompile) keep(l *builtinList) {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
 	c.b.builtins[c.key] = l
+}
+
+// remember keeps it for others, too.
+func (c *builtinCompile) remember(l *builtinList) {
+	data, err := json.Marshal(l)
+	if err == nil {
+		err = c.b.store.Remember(c.key, data)
+	}
+	if err != nil {
+		c.b.log.Warn("keep the list of a built-in's variables", "plugin", c.p.Plugin.Name, "err", err)
+	}
 }
 
 // compile compiles the packages with their lists, the way an artifact is linked.
@@ -216,7 +224,9 @@ func (c *builtinCompile) verify(ctx context.Context, overlay string) error {
 			err = h.compareData(e.ImportPath, e.File)
 		}
 		if drift, ok := errors.AsType[*ConflictError](err); ok {
-			return &unlisted{ruleDrift, "what the host was built from is not known exactly: " + drift.Evidence[0].What + " differs"}
+			why := &unlisted{ruleDrift, "what the host was built from is not known exactly: " + drift.Evidence[0].What + " differs"}
+			c.remember(&builtinList{Why: why})
+			return why
 		}
 		if err != nil {
 			return err

@@ -148,12 +148,12 @@ func (r *run) thin(ctx context.Context) error {
 	if !ok {
 		return err
 	}
-	r.b.log.Debug("the variables of the built-in are not listed", "plugin", r.plan.Plugin.Name, "because", why.reason)
+	r.b.log.Debug("the variables of the built-in are not listed", "plugin", r.plan.Plugin.Name, "because", why.Reason)
 	p := *r.plan
-	p.builtin = p.builtin.without(why.code, why.reason)
+	p.builtin = p.builtin.without(why.Code, why.Reason)
 	r.plan, r.listed = &p, nil
 	if _, err = r.thinWith(ctx); err == nil && builtin != nil {
-		builtin.keep(&builtinList{why: why}) // it was the list
+		builtin.keep(&builtinList{Why: why}) // it was the list
 	}
 	return err
 }
