@@ -111,6 +111,7 @@ type run struct {
 
 	archive          string   // of the plugin's package
 	joined           []string // packages that the artifact has parts of, because the host lacks them
+	listed           []string // packages of the built-in whose variables the artifact lists
 	compiled, linked time.Duration
 }
 
@@ -150,7 +151,7 @@ func (r *run) place(tree *source.Tree, id source.Identity, u *source.Unit) error
 	p := r.plan
 	if u.Package.ImportPath == p.Plugin.ImportPath {
 		funcs, vars := u.Exports()
-		entry = source.Entry(u.Package.Name, id.Fresh(p.Plugin.ImportPath), p.settings.race, true, funcs, vars)
+		entry = source.Entry(u.Package.Name, id.Fresh(p.Plugin.ImportPath), p.settings.race, true, funcs, vars, listSymbols(r.listed))
 	}
 	if err := tree.Add(id, u, entry); err != nil {
 		return cmp.Or(directiveError(p.Plugin.Name, err), fmt.Errorf("lay out %s: %w", u.Package.ImportPath, err))
@@ -289,6 +290,7 @@ func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 		id = r.b.thinIdentity(p)
 		m.HostBuild, m.Joined = p.host.BuildID, r.joined
 	}
+	m.Builtin = r.builtinState()
 	syms, err := symbols.Read(id.Fresh(p.Plugin.ImportPath), r.archive, id.Original)
 	if err != nil {
 		// A hotgo built with an older release does not read the export data

@@ -92,6 +92,7 @@ type Builder struct {
 	compilers   map[string]string          // C compiler -> its first line of --version
 	residents   map[string]*resident       // by question.key
 	linkers     map[string]*hostLinker
+	builtins    map[string]*builtinList // by builtinKey
 	closers     []func()
 
 	residentCompilers map[string]*compiler
@@ -179,6 +180,6 @@ func New(opts Options) (*Builder, error) {
 		hosts: map[string]*hostFile{}, baselines: map[string]*baseline{}, based: map[string]*baseline{}, generations: map[string]*generation{},
 		loaded: map[string]*loadedArtifact{}, compilers: map[string]string{},
 		residentCompilers: map[string]*compiler{}, patchCompilers: map[string]*patchCompiler{}, linkers: map[string]*hostLinker{}, unfit: map[string]string{},
-		residents: map[string]*resident{}, profiles: map[string]*profile{},
+		builtins: map[string]*builtinList{}, residents: map[string]*resident{}, profiles: map[string]*profile{},
 	}, nil
 }

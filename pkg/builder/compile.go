@@ -38,8 +38,9 @@ type compiler struct {
 	turn sync.Mutex // builds take turns
 	dir  string     // its own directory; "" until it is needed
 
-	known    bool   // what follows is valid
-	shape    string // what the commands depend on beside file contents
+	known    bool     // what follows is valid
+	shape    string   // what the commands depend on beside file contents
+	listed   []string // and the generated main package
 	packages []*compiled
 	exports  map[string]string
 	seq      int // of archives
@@ -84,7 +85,7 @@ func (b *Builder) compile(ctx context.Context, r *run) (*compiledPackages, error
 	if err := c.place(b, r.plan); err != nil {
 		return nil, err
 	}
-	if c.known && c.shape == compileShape(r.plan) {
+	if c.known && c.shape == compileShape(r.plan) && slices.Equal(c.listed, r.listed) {
 		files, err := c.direct(ctx, r)
 		if !errors.Is(err, errAskGo) {
 			return files, err

@@ -302,7 +302,7 @@ func (g *generationPatch) sources(u *source.Unit, sd side) ([]goSource, error) {
 	files = append(files, goSource{name: source.StateFile, data: listed})
 	if path == g.plan.Plugin.ImportPath {
 		funcs, vars := u.Exports()
-		entry := source.Entry(u.Package.Name, g.id.Fresh(path), g.s.settings.race, true, funcs, vars)
+		entry := source.Entry(u.Package.Name, g.id.Fresh(path), g.s.settings.race, true, funcs, vars, nil)
 		files = append(files, goSource{name: source.EntryFile, data: entry.File})
 	}
 	slices.SortFunc(files, func(a, b goSource) int { return strings.Compare(a.name, b.name) })

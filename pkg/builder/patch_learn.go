@@ -65,7 +65,7 @@ func (j *patchCompile) learn(ctx context.Context, paths []string) error {
 // patchMain is the main package of every patch. It has nothing: what a patch
 // brings, the host finds by the manifest.
 func patchMain(race bool) []byte {
-	return source.Entry("main", "", race, false, nil, nil).File
+	return source.Entry("main", "", race, false, nil, nil, nil).File
 }
 
 // record has the go command compile packages as they are now and notes how.
@@ -241,32 +241,8 @@ func firstLine(s string) string {
 
 // held holds a package of the host's own build against the host.
 func (j *patchCompile) held(image *thin.Image, path, archive string) error {
-	drift := func(what, host, now string) error {
-		return errDrift(j.s.host, Mismatch{What: what, Host: host, Artifact: now, Rule: ruleDrift})
-	}
-	hash, err := readFingerprint(archive)
-	if err != nil {
-		return err
-	}
-	want, ok := j.s.target.fp.Packages[j.s.compiledPath(path)]
-	if !ok {
-		want, ok = j.s.target.fp.Packages[path]
-	}
-	if ok && want != hash {
-		return drift("export data of "+path, want.String(), fmt.Sprintf("%x from the sources that it is taken to be built from", hash))
-	}
-	objects, err := readObjects(archive)
-	if err != nil {
-		return err
-	}
-	types, ok := goobj.RelocTypes(toolchain(j.s.env.GOVERSION))
-	if !ok {
-		return drift("object format", j.s.env.GOVERSION, "not known")
-	}
-	for name := range notAsLinked(image, objects, types, operandsByAddress) {
-		return drift(funcdiff.Short(name), "its code in the binary", "other code from the sources that it is taken to be built from")
-	}
-	return nil
+	h := &holding{host: j.s.target.fp, name: j.s.host, goVersion: j.s.env.GOVERSION, image: image}
+	return h.compare(path, j.s.compiledPath(path), archive)
 }
 
 // operands says what notAsLinked compares beside instructions.

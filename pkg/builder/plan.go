@@ -40,6 +40,7 @@ type Plan struct {
 	settings *settings
 	env      *gotool.Environment
 	host     *abi.Fingerprint
+	builtin  *builtin     // nil where the host was not built with the plugin
 	deps     source.Graph // all packages of plugin and host
 	epoch    uint64       // of deps: it grows whenever the go command was asked
 }
@@ -95,6 +96,10 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 		return nil, err
 	}
 	p.inputs = in
+	var err error
+	if p.builtin, err = s.builtinCode(p); err != nil {
+		return nil, err
+	}
 	link, reason := s.b.linkMode(s)
 	if p.setLink(link, reason); link == "thin" {
 		if reason, known := s.b.recallUnfit(p.Key); known {
@@ -105,7 +110,6 @@ func (s *scan) plan(ctx context.Context, plugin Plugin) (*Plan, error) {
 		return nil, s.b.refuseFull(plugin.Name, p.Reason)
 	}
 	p.Builtin = s.builtin(p)
-	var err error
 	p.Cached, err = s.b.stored(p.Plugin.Name, p.Key)
 	return p, err
 }

@@ -104,7 +104,7 @@ func (c *compiler) learn(r *run, out *compiledPackages, commands map[string]*com
 		c.packages = append(c.packages, x)
 		x.used = c.used(x)
 	}
-	c.known, c.shape = true, compileShape(p)
+	c.known, c.shape, c.listed = true, compileShape(p), r.listed
 	return nil
 }
 

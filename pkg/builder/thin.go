@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/digest"
@@ -80,6 +81,9 @@ func (p *Plan) setLink(link, reason string) {
 		for path, hash := range p.inputs.Host {
 			in.Host[path] = hash
 		}
+		if p.builtin != nil {
+			in.Host["builtin "+builtinLayout] = p.builtin.hash + p.builtin.reason
+		}
 	}
 	p.Key = digest.Key(in)
 	p.id = source.NewIdentity(p.Key, p.Private)
@@ -139,18 +143,45 @@ const ruleThin = "HG0099"
 
 // thin compiles the private packages and links them against the host.
 func (r *run) thin(ctx context.Context) error {
+	builtin, err := r.thinWith(ctx)
+	why, ok := errors.AsType[*unlisted](err)
+	if !ok {
+		return err
+	}
+	r.b.log.Debug("the variables of the built-in are not listed", "plugin", r.plan.Plugin.Name, "because", why.Reason)
+	p := *r.plan
+	p.builtin = p.builtin.without(why.Code, why.Reason)
+	r.plan, r.listed = &p, nil
+	if _, err = r.thinWith(ctx); err == nil && builtin != nil {
+		builtin.keep(&builtinList{Why: why}) // it was the list
+	}
+	return err
+}
+
+// thinWith is thin with the list of the built-in that the plan has.
+func (r *run) thinWith(ctx context.Context) (builtin *builtinCompile, err error) {
 	p := r.plan
 	start := time.Now()
-	compiled, err := r.b.compile(ctx, r)
+	builtin, err = r.b.startBuiltin(p, r.dir)
 	if err != nil {
-		return err
+		return builtin, err
+	}
+	r.listed = builtin.listed()
+	var list *builtinList
+	var failed error
+	var wg sync.WaitGroup
+	wg.Go(func() { list, failed = builtin.finish(ctx) })
+	compiled, err := r.b.compile(ctx, r)
+	wg.Wait()
+	if err := cmpErr(err, failed); err != nil {
+		return builtin, err
 	}
 	r.compiled = time.Since(start)
 	r.archive = compiled.files[r.b.thinIdentity(p).Fresh(p.Plugin.ImportPath)]
 	start = time.Now()
 	l, err := r.b.linker(p)
 	if err != nil {
-		return err
+		return builtin, err
 	}
 	in := &thin.Input{
 		Exports: compiled.exports, Old: thinElement, New: p.id.Element, PluginPath: p.PluginPath, Export: source.EntrySymbol,
@@ -163,13 +194,17 @@ func (r *run) thin(ctx context.Context) error {
 	for _, path := range compiled.order {
 		in.Private = append(in.Private, thin.Package{Path: path, File: compiled.files[path]})
 	}
+	list.add(in, p.host)
 	res, err := l.Link(ctx, in)
+	if u, ok := errors.AsType[*thin.Unfit](err); ok && len(r.listed) > 0 {
+		return builtin, &unlisted{ruleThin, "the list of its variables cannot be linked: " + u.Reason}
+	}
 	if err != nil {
-		return err
+		return builtin, err
 	}
 	r.linked = time.Since(start)
 	r.joined = res.Joined
-	return nil
+	return builtin, nil
 }
 
 // hostLinker is the linker for a binary as it was when it was opened.

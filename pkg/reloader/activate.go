@@ -28,7 +28,7 @@ func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, 
 	if err != nil {
 		return c, h.fail(g, err)
 	}
-	x, end := h.passage(p, c, phases)
+	x, end := h.passage(p, &c, phases)
 	defer end()
 	if x != nil && x.hooked {
 		if err := x.move(nil); err != nil {
@@ -48,7 +48,7 @@ func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, 
 		return c, h.fail(g, undone(errors.Join(err, stop()), undo()))
 	}
 	end()
-	c.notes = x.notes()
+	c.notes = append(c.notes, x.notes()...)
 	if old != nil {
 		h.retireInBackground(old, told)
 	}

@@ -49,7 +49,8 @@
 // that the plugin exports by name, old["Ports"].(*chan *net.TCPListener), and where
 // state is carried over all of them by import path and name. That generation goes on
 // serving meanwhile, and afterwards if the new one fails, so HotMigrate reads; it
-// changes and closes nothing. After the built-in it is not called.
+// changes and closes nothing. After the built-in it is called where the artifact lists
+// the built-in's variables, which it then gets.
 // Each hook has Options.HookTimeout. In a health window (see [Window]) HotHealth is
 // called again and again while the generation serves, one call at a time; the context of
 // the last one ends with the window, and HotStop may begin before it has returned.
@@ -63,7 +64,7 @@
 // for each plugin in the order of opening, failed ones included: Go never
 // unmaps code, so every number is memory that is gone. Loading a version that
 // was opened before makes that generation live again under its old number.
-// Generation 0 is the built-in.
+// Generation 0 is the built-in, for the state of its variables as well.
 //
 // # Patches
 //

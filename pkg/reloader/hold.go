@@ -2,9 +2,12 @@ package reloader
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
 // # Calls that wait
@@ -26,15 +29,17 @@ import (
 // hold is one such wait, of all handles of a plugin.
 type hold struct {
 	identities map[string]bool // of the plugin's generations: see cutIdentity
+	packages   []string        // of the built-in, as symbol names have them
 	until      time.Time
 	open       chan struct{}
 	once       sync.Once
 	timer      *time.Timer
 }
 
-// hold has the handles of a plugin wait until end is called, or limit is over.
-func (h *Host) hold(p *pluginState, limit time.Duration) (x *hold, end func()) {
-	x = &hold{identities: map[string]bool{}, until: time.Now().Add(limit), open: make(chan struct{})}
+// hold has the handles of a plugin wait until end is called, or limit is over. builtin
+// are the packages of its built-in, where that is on the way.
+func (h *Host) hold(p *pluginState, limit time.Duration, builtin []string) (x *hold, end func()) {
+	x = &hold{identities: map[string]bool{}, packages: builtin, until: time.Now().Add(limit), open: make(chan struct{})}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, g := range p.gens {
@@ -87,7 +92,7 @@ func (x *hold) inside() bool {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
 	for {
 		f, more := frames.Next()
-		if x.identities[identityOf(f.Function)] {
+		if x.identities[identityOf(f.Function)] || slices.Contains(x.packages, symname.Package(f.Function)) {
 			return true
 		}
 		if !more {

@@ -262,7 +262,9 @@ func (t *transaction) open() (*generation, error) {
 			err = t.becomePatch(g)
 		}
 		g.list, _ = g.symbols[stateEntry].(stateFunc)
+		g.builtin, _ = g.symbols[builtinEntry].(stateFunc)
 		delete(g.symbols, stateEntry)
+		delete(g.symbols, builtinEntry)
 	}
 	if err != nil {
 		err = t.openError(err, how)

@@ -33,15 +33,19 @@ var hookTypes = map[string]string{
 	hookStart: hookType, hookStop: hookType, hookHealth: hookType, hookMigrate: migrationType,
 }
 
-// migrate runs HotMigrate of to, if it has it and there is a generation before
-// it: the built-in, of which a host knows nothing but functions, has nothing to
-// hand over.
+// migrate runs HotMigrate of to, if it has it and there is a generation before it,
+// or a built-in of which more is known than functions.
 func (h *Host) migrate(from, to *generation) error {
 	hook, ok := to.symbols[hookMigrate].(Migration)
-	if !ok || hook == nil || from == nil {
+	if !ok || hook == nil {
 		return nil
 	}
-	old := oldVariables(from)
+	var old map[string]any
+	if from != nil {
+		old = oldVariables(from)
+	} else if old = h.builtinVariables(to); old == nil {
+		return nil
+	}
 	err := h.supervise(h.opts.HookTimeout, func() error { return hook(old) }, nil)
 	if err != nil {
 		return &hookError{hookMigrate, err}

@@ -42,6 +42,7 @@ type generation struct {
 	loaded   time.Time
 	symbols  map[string]any // nil: its initialisers failed, it can never run
 	list     stateFunc      // lists its state; nil: its artifact does not
+	builtin  stateFunc      // lists that of the built-in; nil: its artifact does not
 	bias     uintptr        // how far its code is from where its file has it
 	tally    *tally
 	on       *patchBase // of a patch: what it replaces functions of; else nil

@@ -31,12 +31,20 @@ func (g *generation) kept() *carry.Generation {
 	if g == nil || g.list == nil {
 		return nil
 	}
-	k := &carry.Generation{Packages: map[string]string{}, Types: map[string]reflect.Type{}, Functions: map[string]reflect.Value{}}
-	for user, fresh := range g.manifest.Private {
+	return stateOf(g.list, g.manifest.Private)
+}
+
+// stateOf asks a list. private are the packages: the user's import path to the one in
+// the generation.
+func stateOf(list stateFunc, private map[string]string) *carry.Generation {
+	k := &carry.Generation{
+		Packages: map[string]string{}, Types: map[string]reflect.Type{}, Functions: map[string]reflect.Value{}, Unused: map[string]bool{},
+	}
+	for user, fresh := range private {
 		k.Packages[fresh] = user
 	}
 	visited := map[string]bool{}
-	g.list(func(path string) bool {
+	list(func(path string) bool {
 		first := !visited[path]
 		visited[path] = true
 		return first
@@ -47,6 +55,8 @@ func (g *generation) kept() *carry.Generation {
 			k.Types[name] = v.Type().Elem()
 		case kind == "func" && v.Kind() == reflect.Func:
 			k.Functions[name] = v
+		case kind == "unused":
+			k.Unused[name] = true
 		case v.Kind() == reflect.Pointer && !v.IsNil():
 			k.Variables = append(k.Variables, carry.Variable{Name: name, Pointer: v, Fresh: kind == "fresh"})
 		}
@@ -65,20 +75,30 @@ type passage struct {
 	opts     carry.Options
 	hold     *hold
 	phases   *control.Phases
-	code     []uintptr // of both generations, and of their patches
-	hooked   bool      // hooks of the new one have to find its state
+	moment   livepatch.Moment // with the code of both generations, and of their patches
+	hooked   bool             // hooks of the new one have to find its state
 	moved    bool
 	transfer *carry.Transfer // nil after it moved: this process cannot carry state
 	inside   string          // a function of the old generation that did not return in time
 }
 
 // passage prepares one, and has the plugin's handles wait until end is called.
-func (h *Host) passage(p *pluginState, c change, phases *control.Phases) (x *passage, end func()) {
+// What becomes of a built-in it notes in c.
+func (h *Host) passage(p *pluginState, c *change, phases *control.Phases) (x *passage, end func()) {
 	from, to := c.from.root(), c.to.root()
 	if from == to {
 		return nil, func() {}
 	}
 	was, now := from.kept(), to.kept()
+	var builtin *carry.Generation
+	switch {
+	case from == nil:
+		was = h.builtin(to)
+		builtin, c.notes = was, h.builtinNotes(*c, was, now)
+	case to == nil:
+		now = h.builtin(from)
+		builtin, c.notes = now, h.builtinNotes(*c, now, was)
+	}
 	if was == nil || now == nil {
 		return nil, func() {}
 	}
@@ -87,10 +107,16 @@ func (h *Host) passage(p *pluginState, c change, phases *control.Phases) (x *pas
 	}
 	start := time.Now()
 	x = &passage{h: h, plan: carry.Compare(was, now), phases: phases, hooked: hooked(to)}
-	_, migrates := to.symbols[hookMigrate]
+	migrates := false
+	if to != nil {
+		_, migrates = to.symbols[hookMigrate]
+	}
 	x.opts = carry.Options{Migrate: migrates, Still: true, Apart: x.plan.Guarded()}
-	x.code = h.codeOf(p, from, to)
-	x.hold, end = h.hold(p, h.opts.HoldCalls)
+	x.moment.Code = h.codeOf(p, from, to)
+	if builtin != nil {
+		x.moment.Packages, x.moment.Functions = h.builtinCode(builtin)
+	}
+	x.hold, end = h.hold(p, h.opts.HoldCalls, x.moment.Packages)
 	phases.State = milliseconds(time.Since(start))
 	return x, end
 }
@@ -111,6 +137,9 @@ func (h *Host) codeOf(p *pluginState, from, to *generation) (code []uintptr) {
 
 // hooked reports whether a generation has hooks that run before it is live.
 func hooked(g *generation) bool {
+	if g == nil {
+		return false
+	}
 	for hook := range hookTypes {
 		if _, ok := g.symbols[hook]; ok && hook != hookStop {
 			return true
@@ -130,7 +159,8 @@ func (x *passage) move(store func(func(now func()) error) error) error {
 	}
 	for {
 		var err, refused error
-		m := livepatch.Moment{Code: x.code, NoCalls: !x.hold.over()}
+		m := x.moment
+		m.NoCalls = !x.hold.over()
 		stood := store(func(now func()) error {
 			err, refused = x.stand(m, now)
 			return nil
@@ -189,7 +219,7 @@ func (x *passage) notes() (notes []control.Finding) {
 		return nil
 	}
 	if x.transfer == nil {
-		return []control.Finding{{Code: carry.CodeUnknown, Text: "package variables start anew: state is carried by hosts on linux/amd64 that were built without -race"}}
+		return []control.Finding{{Code: carry.CodeUnknown, Text: "package variables are not carried over: that takes a host on linux/amd64 that was built without -race"}}
 	}
 	for _, f := range x.transfer.Report.Findings {
 		notes = append(notes, control.Finding{Code: f.Code, Symbol: shortText(f.Symbol), Text: shortText(f.Symbol + ": " + f.Text)})

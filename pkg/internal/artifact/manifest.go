@@ -58,6 +58,7 @@ type Manifest struct {
 	Sources    []Source          `json:"sources,omitempty"`
 	Modules    map[string]string `json:"modules,omitempty"` // module path -> version
 	Patch      *Patch            `json:"patch,omitempty"`   // of an artifact that replaces functions
+	Builtin    *Builtin          `json:"builtin,omitempty"` // where the host was built with the plugin
 	Tool       string            `json:"tool"`
 	Built      time.Time         `json:"built"` // SOURCE_DATE_EPOCH, where set
 	Foreign    bool              `json:"-"`     // made up for a file that has none; no file says it
@@ -74,4 +75,12 @@ type Symbol struct {
 type Source struct {
 	Path   string `json:"path"` // import path and file name
 	SHA256 string `json:"sha256"`
+}
+
+// Builtin says what an artifact lists of the variables that the host's own code of
+// the plugin has. The first generation goes on with their values.
+type Builtin struct {
+	Packages []string `json:"packages,omitempty"` // those with variables
+	Code     string   `json:"code,omitempty"`     // of the catalogue of edits
+	Reason   string   `json:"reason,omitempty"`   // why there is no list; a clause
 }

@@ -34,12 +34,15 @@ type Nested struct {
 func NewTree(dir string) *Tree { return &Tree{dir: dir, overlay: map[string]string{}} }
 
 // Overlay writes the overlay file and gives its path.
-func (t *Tree) Overlay() (string, error) {
+func (t *Tree) Overlay() (string, error) { return t.OverlayAs("overlay.json") }
+
+// OverlayAs is Overlay for one of several files, of what the tree has by then.
+func (t *Tree) OverlayAs(name string) (string, error) {
 	data, err := json.MarshalIndent(struct{ Replace map[string]string }{t.overlay}, "", "\t")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(t.dir, "overlay.json")
+	path := filepath.Join(t.dir, name)
 	return path, os.WriteFile(path, data, 0o600)
 }
 
@@ -52,6 +55,9 @@ func (t *Tree) Replace(path string, data []byte) error {
 	t.overlay[path] = backing
 	return nil
 }
+
+// Remove makes the go command see no file at path.
+func (t *Tree) Remove(path string) { t.overlay[path] = "" }
 
 // backing keeps the text of a file. The same path has the same place in every
 // tree of a directory.

@@ -57,6 +57,12 @@ func (c *closure) run(ctx context.Context, private []*unit) error {
 			c.shared[k] = true
 		}
 	}
+	for _, u := range c.patched { // the private ones may refer to them
+		c.units[u.path] = u.unit
+		for _, o := range u.objects {
+			c.owner[o] = u.unit
+		}
+	}
 	for _, u := range private {
 		for _, path := range u.imports() {
 			c.wantPackage(path)
@@ -101,10 +107,6 @@ func (c *closure) run(ctx context.Context, private []*unit) error {
 // patch follows the functions of the patched packages.
 func (c *closure) patch() error {
 	for _, u := range c.patched {
-		c.units[u.path] = u.unit
-		for _, o := range u.objects {
-			c.owner[o] = u.unit
-		}
 		for _, path := range u.imports() {
 			c.wantPackage(path)
 		}
@@ -124,7 +126,7 @@ func (c *closure) patch() error {
 func (c *closure) own(k nameABI) (definition, bool) {
 	function := strings.TrimSuffix(k.name, "·f")
 	for _, u := range c.patched {
-		if d, ok := u.defs[k]; ok && u.Own[function] && !u.external[k] {
+		if d, ok := u.defs[k]; ok && (u.Own[function] || function == u.Listed) && !u.external[k] {
 			return d, true
 		}
 	}

@@ -244,6 +244,13 @@ func (m *Image) Address(name string) (uint64, bool) {
 	return s.addr, ok
 }
 
+// Size gives the size of what the file itself defines, by the name that objects have
+// for it.
+func (m *Image) Size(name string) (uint64, bool) {
+	s, ok := m.own(mangle(name))
+	return s.size, ok
+}
+
 // Bytes gives n bytes at an address in the file, as they are in a program that is
 // loaded at address 0.
 func (m *Image) Bytes(addr, n uint64) ([]byte, error) { return m.fileWords(addr, n) }

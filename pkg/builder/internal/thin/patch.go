@@ -34,6 +34,9 @@ type Patched struct {
 	// one the host may have nothing but the assembly, whose calling convention is
 	// another, under the name of the compiler's wrapper.
 	Assembled func(function string) bool
+	// Listed is the function that lists the package's state, where that is all that
+	// the artifact has the package for: see list.go. The others are zero then.
+	Listed string
 }
 
 // patchedUnit is a patched package in a link.
@@ -54,7 +57,11 @@ func (l *Linker) readPatched(in *Input, types goobj.Types) ([]*patchedUnit, erro
 		}
 		u.dropForeign()
 		x := &patchedUnit{unit: u, Patched: p, index: i, aside: map[nameABI]bool{}}
-		if err := l.leavePatched(in, x, types); err != nil {
+		leave := l.leavePatched
+		if p.Listed != "" {
+			leave = l.leaveListed
+		}
+		if err := leave(in, x, types); err != nil {
 			return nil, err
 		}
 		units = append(units, x)
@@ -95,7 +102,7 @@ func (l *Linker) leavePatched(in *Input, u *patchedUnit, types goobj.Types) erro
 func (u *patchedUnit) seeds() []definition {
 	var list []definition
 	for k, d := range u.defs {
-		if u.aside[k] || d.symbol.IsText() && k.abi == goobj.ABIInternal && u.Own[k.name] {
+		if u.aside[k] || d.symbol.IsText() && k.abi == goobj.ABIInternal && (u.Own[k.name] || k.name == u.Listed) {
 			list = append(list, d)
 		}
 	}
@@ -136,7 +143,7 @@ func (j *job) archivePatched(u *patchedUnit) error {
 	}
 	for k, d := range u.defs {
 		// Variables and types outlive the artifact's turn: later ones use them.
-		if !u.external[k] && (d.symbol.IsText() || !funcdiff.Shared(d.symbol, u.Declared)) {
+		if !u.external[k] && (d.symbol.IsText() || !funcdiff.Shared(d.symbol, u.Declared) || j.l.listedAlone(j.in, u, k.name)) {
 			j.alone[mangle(k.name)] = true
 		}
 	}

@@ -133,6 +133,9 @@ type Generation struct {
 	// Functions are functions that are declared at package level, named likewise.
 	// What a function value leads to is looked up among them.
 	Functions map[string]reflect.Value
+	// Unused are the names of variables that the code declares and was linked
+	// without. What they would become is no loss.
+	Unused map[string]bool
 }
 
 // Variable is a package variable.

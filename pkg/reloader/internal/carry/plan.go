@@ -99,6 +99,9 @@ func Compare(from, to *Generation) *Plan {
 	for _, v := range from.Variables {
 		n, ok := next[v.Name]
 		delete(next, v.Name)
+		if !ok && to.Unused[v.Name] {
+			continue
+		}
 		if !ok {
 			p.decide(Decision{
 				Name: v.Name, Verdict: Lost, Old: p.types.old.of(v.Pointer.Type().Elem()), Code: CodeDropped,

@@ -81,6 +81,12 @@ type Moment struct {
 	// Code has addresses, each of which stands for all of the artifact or the program
 	// that it is in. Nobody was interrupted by a signal inside of that code.
 	Code []uintptr
+	// Packages are packages of the program that count as Code does, by their import
+	// paths as symbol names have them. Where their functions are inlined into others,
+	// nobody was interrupted there either.
+	Packages []string
+	// Functions are entries of functions that count as Code does, each by itself.
+	Functions []uintptr
 	// NoCalls has nobody be in a call of that code, nor about to make one with what is
 	// already in a register. Goroutines that the code started are its own and do not
 	// count: they end when it stops. What a goroutine has kept to call later is not

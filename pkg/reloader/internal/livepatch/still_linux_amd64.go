@@ -115,6 +115,14 @@ func (p *Patcher) Still(m Moment, f func()) (pause time.Duration, err error) {
 			calls = append(calls, image)
 		}
 	}
+	apart, err := s.functions(m)
+	if err != nil {
+		return 0, err
+	}
+	watch.interrupted, watch.inlined = append(watch.interrupted, apart...), m.Packages
+	if m.NoCalls {
+		calls = append(calls, apart...)
+	}
 	for _, spans := range [][]span{watch.interrupted, calls} {
 		slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	}
@@ -195,26 +203,20 @@ func (s *stillness) onStacks(calls []span) uintptr {
 	return 0
 }
 
+// within reports whether pc is in one of the spans, which are sorted.
 func within(pc uintptr, spans []span) bool {
-	for _, s := range spans {
-		if s.from <= pc && pc < s.to {
-			return true
-		}
-	}
-	return false
-}
-
-// isMaps reports whether pc is in the code of maps.
-func (s *stillness) isMaps(pc uintptr) bool {
-	if pc < s.maps[0].from || pc >= s.maps[len(s.maps)-1].to {
+	if len(spans) == 0 || pc < spans[0].from || pc >= spans[len(spans)-1].to {
 		return false
 	}
-	i, ok := slices.BinarySearchFunc(s.maps, pc, func(m span, pc uintptr) int { return cmp.Compare(m.from, pc) })
+	i, ok := slices.BinarySearchFunc(spans, pc, func(s span, pc uintptr) int { return cmp.Compare(s.from, pc) })
 	if !ok {
 		i--
 	}
-	return pc < s.maps[i].to
+	return pc < spans[i].to
 }
+
+// isMaps reports whether pc is in the code of maps.
+func (s *stillness) isMaps(pc uintptr) bool { return within(pc, s.maps) }
 
 // mappingOf gives the range of memory with code that an address is in, and the one
 // in which all of that file is mapped: the dynamic loader keeps it together.

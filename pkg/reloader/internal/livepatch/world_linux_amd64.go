@@ -161,9 +161,11 @@ type span struct{ from, to uintptr }
 type watch struct {
 	interrupted []span // for those that a signal interrupted
 	any         []span // for whatever is on any stack; rarely needed
+
+	inlined []string // packages, for those that a signal interrupted in what is inlined from them; allocates
 }
 
-func (w *watch) empty() bool { return len(w.interrupted)+len(w.any) == 0 }
+func (w *watch) empty() bool { return len(w.interrupted)+len(w.any)+len(w.inlined) == 0 }
 
 // change is what is stored while the world is stopped.
 type change struct {
@@ -239,6 +241,11 @@ func (w *world) find(watch *watch) uintptr {
 		}
 		if hit := scan(sp, high, watch.interrupted); hit != 0 {
 			return hit
+		}
+		for addr := (sp + 7) &^ 7; len(watch.inlined) > 0 && addr+8 <= high; addr += 8 {
+			if pc := *at[uintptr](addr); FunctionOf(pc) != 0 && inlinedFrom(pc, watch.inlined) {
+				return pc
+			}
 		}
 	}
 	return 0

@@ -39,10 +39,15 @@ func still(p *livepatch.Patcher) error {
 		})
 	}
 	var kept [][]byte
-	stood := 0
-	for try := range 40 {
+	stood := [2]int{}
+	for try := range 80 {
+		// All of the program, or its packages by name.
+		moment := livepatch.Moment{Code: []uintptr{reflect.ValueOf(still).Pointer()}}
+		if try%2 == 1 {
+			moment = livepatch.Moment{Packages: []string{"main"}}
+		}
 		torn, entries, moved := 0, 0, int64(0)
-		_, err := p.Still(livepatch.Moment{Code: []uintptr{reflect.ValueOf(still).Pointer()}}, func() {
+		_, err := p.Still(moment, func() {
 			for i := range maps {
 				moved -= works[i].Load()
 				if twins[i].a != twins[i].b {
@@ -66,7 +71,7 @@ func still(p *livepatch.Patcher) error {
 		case err != nil:
 			return err
 		default:
-			stood++
+			stood[try%2]++
 		}
 		if torn > 0 || moved > 0 {
 			return fmt.Errorf("try %d: %d half-written pairs, %d writes during it", try, torn, moved)
@@ -76,11 +81,19 @@ func still(p *livepatch.Patcher) error {
 		}
 		runtime.Gosched()
 	}
+	// The goroutines are in calls of main, and in none of another package.
+	var e *livepatch.Error
+	if _, err := p.Still(livepatch.Moment{Packages: []string{"main"}, NoCalls: true}, func() {}); !errors.As(err, &e) || e.Reason != livepatch.Busy {
+		return fmt.Errorf("nobody is in a call of main: %v", err)
+	}
+	if _, err := p.Still(livepatch.Moment{Packages: []string{"os/exec"}, NoCalls: true}, func() {}); err != nil {
+		return err
+	}
 	stop.Store(true)
 	group.Wait()
 	runtime.GC() // the world goes on
-	if stood == 0 {
-		return errors.New("the world never stood still")
+	if stood[0] == 0 || stood[1] == 0 {
+		return fmt.Errorf("the world stood still %v times", stood)
 	}
 	return nil
 }
