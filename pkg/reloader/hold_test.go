@@ -87,7 +87,7 @@ func TestACallThatDoesNotEndHoldsNobodyForLong(t *testing.T) {
 		group.Go(func() {
 			<-asked
 			began := time.Now()
-			price.Get()(1)
+			price.Get()
 			if waited := time.Since(began); waited > 250*time.Millisecond {
 				t.Errorf("a call waited for %v", waited)
 			}
@@ -196,4 +196,56 @@ func TestStateThatTakesTooLongKeepsOldGeneration(t *testing.T) {
 	if price.Get()(3) != 3 {
 		t.Error("the old generation does not serve")
 	}
+}
+
+func TestWhereTheProcessCannotStandStillVariablesStartAnewAndNobodyWaits(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{HoldCalls: time.Hour}, f)
+	f.busy = func(livepatch.Moment) error { return &livepatch.Error{Reason: livepatch.Unsupported} }
+	price := Bind(h, "pricing", "Price", times(0))
+	var old, now int
+	mustLoad(t, h, f.version("pricing", "1", counter(&old, 1)))
+	price.Get()(1)
+	symbols := counter(&now, 2)
+	symbols[hookStart] = func(context.Context) error {
+		price.Get()(1) // of the old generation, by somebody who is not inside of it
+		return nil
+	}
+	ev := mustLoad(t, h, f.version("pricing", "2", symbols))
+	if old != 2 || now != 0 || len(ev.Notes) != 1 || ev.Notes[0].Code != "HG0099" {
+		t.Errorf("old %d, now %d, notes %+v", old, now, ev.Notes)
+	}
+}
+
+func TestHandlesGiveAWholeGenerationWhileStateMoves(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	price := Bind(h, "pricing", "Price", times(0))
+	var vars [2]int
+	var paths []string
+	for i := range vars {
+		paths = append(paths, f.version("pricing", string(rune('1'+i)), keeps(prices(i+1), map[string]any{"n": &vars[i]})))
+	}
+	mustLoad(t, h, paths[0])
+	done := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if got := price.Get()(1); got != 1 && got != 2 {
+					t.Errorf("the price is %d", got)
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		mustLoad(t, h, paths[(i+1)%2])
+	}
+	close(done)
+	group.Wait()
 }

@@ -86,7 +86,7 @@ func newProcess() *platform {
 	return &platform{
 		lock: &p.loading, support: supported, inspect: inspect, patches: newPatching(), old: newLookout(),
 		judge: p.judge, shared: p.shared, hide: p.itabs.hide, open: open, record: p.record, host: p.host,
-		still: livepatch.New().Still,
+		still: standStill,
 	}
 }
 
