@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
+	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
@@ -232,10 +234,13 @@ func (x *passage) notes() (notes []control.Finding) {
 	}
 	switch {
 	case x.inside != "":
-		name := shortName(x.inside)
+		name, whose := shortName(x.inside), "the old generation"
+		if slices.Contains(x.moment.Packages, symname.Package(x.inside)) {
+			whose = "the built-in"
+		}
 		notes = append(notes, control.Finding{
 			Code: noteStillInside, Symbol: shortText(name),
-			Text: shortText(name + " of the old generation did not return in " + x.h.opts.HoldCalls.String() + ": what its call changes from now on in variables that were copied is lost"),
+			Text: shortText(name + " of " + whose + " did not return in " + x.h.opts.HoldCalls.String() + ": what its call changes from now on in variables that were copied is lost"),
 		})
 	case x.hooked && x.hold.over():
 		notes = append(notes, control.Finding{
