@@ -114,6 +114,17 @@ func (k *keeper) tryBack(g *generation, notes *[]control.Finding) {
 	}), notes)
 }
 
+// doubt writes down that what serves is unhealthy.
+func (k *keeper) doubt(g *generation, notes *[]control.Finding) {
+	if !k.on() {
+		return
+	}
+	k.wrote(k.log.Change(func(s *restore.State) { s.Doubt(k.build, g.plugin, g.digest) }), notes)
+	k.h.mu.Lock()
+	g.proven = false
+	k.h.mu.Unlock()
+}
+
 func (k *keeper) gaveUp(notes *[]control.Finding) {
 	if k.on() {
 		k.wrote(k.log.Change((*restore.State).GiveUp), notes)

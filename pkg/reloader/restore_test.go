@@ -332,6 +332,48 @@ func TestGenerationIsProvenAfterItsWindow(t *testing.T) {
 	tells(t, h, control.KindRestored, 1)
 }
 
+// A window outlives ConfirmAfter here, so what it undoes had been taken for healthy. The
+// process dies at once after that.
+func TestWhatAWindowHasUndoneIsSuspectedFirst(t *testing.T) {
+	b := newBoots(t)
+	synctest.Test(t, func(t *testing.T) {
+		b.t = t
+		b.opts.ConfirmAfter = 10 * time.Second
+		h := b.start()
+		mustLoad(t, h, b.version("pricing", "a", prices(2)))
+		time.Sleep(time.Minute)
+		symbols, _ := sickAfter(30, 3)
+		ev := loadObserved(t, h, b.version("pricing", "b", symbols), Window{Length: time.Minute})
+		if end := ended(t, h, ev); end.Undone != 2 || price(h) != 2 {
+			t.Errorf("the window ended with %+v, price %d", end, price(h))
+		}
+		synctest.Wait()
+		crash(h)
+		h.Close()
+	})
+	b.t = t
+	h := b.start()
+	if tells(t, h, control.KindRestored, 1); price(h) != 2 {
+		t.Errorf("after a restart: %d", price(h))
+	}
+	if ev := tells(t, h, control.KindQuarantined, 1); ev.Key != manifest("pricing", "b").Key {
+		t.Errorf("quarantined %+v", ev)
+	}
+}
+
+func TestRestoredGenerationsHaveNoWindow(t *testing.T) {
+	b := newBoots(t)
+	b.opts.Window = Window{Length: time.Hour}
+	h := b.start()
+	mustLoad(t, h, b.version("pricing", "a", prices(2)))
+	proven(h)
+	h.Close()
+	if h = b.start(); price(h) != 2 || h.Status().Plugins[0].Health != nil {
+		t.Errorf("price %d, %+v", price(h), h.Status().Plugins[0].Health)
+	}
+	mustLoad(t, h, b.version("pricing", "b", prices(3))) // no window to wait for
+}
+
 func TestSignaturesAreCheckedAgain(t *testing.T) {
 	s, other := newSigner(t), newSigner(t)
 	b := newBoots(t)

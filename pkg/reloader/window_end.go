@@ -40,6 +40,7 @@ func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.
 	why = fmt.Sprintf("v%d is unhealthy: %s", g.number, shortText(why))
 	told := make(chan struct{})
 	defer close(told)
+	h.keeper.doubt(g, &ev.Notes)
 	h.keeper.tryBack(to, &ev.Notes)
 	c, err := h.activateEarlier(p, to, ev.PhasesMS, told)
 	ev.TotalMS = milliseconds(time.Since(began))

@@ -224,6 +224,14 @@ func (s *State) Prove(build, plugin, digest string) {
 	}
 }
 
+// Doubt notes that what is live has turned out to be unhealthy, whatever it had proved:
+// if the process dies now, it is suspected before what takes its place.
+func (s *State) Doubt(build, plugin, digest string) {
+	if e := s.live(build, plugin, digest); e != nil {
+		e.Proven, e.Watched = false, true
+	}
+}
+
 // End notes a clean end.
 func (s *State) End() { s.Run = nil }
 
