@@ -54,7 +54,8 @@
 //     a variable of the new generation leads to.
 //   - Functions declared at package level become the new ones of their name. Function
 //     literals, method values and functions that are gone keep the old code, with a
-//     note, as long as their types have not changed.
+//     note, as long as their types have not changed. A variable that holds one of these, and
+//     whose initialiser has put a function there, starts anew instead: that is code.
 //   - A channel is shared, whatever is in it; of elements whose definition changed
 //     only a nil one is carried.
 //   - Mutexes, wait groups and conditions are shared with memory that is shared, and

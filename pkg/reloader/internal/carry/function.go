@@ -56,6 +56,43 @@ func (c *carrier) function(r *relation, f address) (moved, *Refusal) {
 	return keep, nil
 }
 
+// startsAsCode reports whether a variable starts as its initialiser leaves it though
+// it could be carried: where it holds a function literal, or a function that is gone, and
+// the new code has put a function there itself. In var load = sync.OnceValues(read) the variable is no state
+// but a way to write a function, and its old value would read what was embedded before.
+func (c *carrier) startsAsCode(p *pair) bool {
+	if p.rel.shape != function || addressOf(p.new.Pointer).load().isNil() {
+		return false
+	}
+	was := p.old.Pointer.Elem()
+	if was.IsNil() {
+		return false
+	}
+	if name := c.plan.entries[was.Pointer()]; name != "" {
+		_, there := c.plan.new.Functions[name]
+		return !there
+	}
+	return isLiteral(nameOf(was.Pointer()))
+}
+
+// isLiteral reports whether the runtime's name of a function is that of a function
+// literal, a method value or another function that the compiler made for one
+// (cmd/compile/internal/ir/func.go, closureName, Go 1.26 and 1.27: F.func1, F.func1.2,
+// F.gowrap1, T.M-fm, F-range1).
+func isLiteral(name string) bool {
+	last := name[strings.LastIndexAny(name, "./")+1:]
+	if strings.Contains(last, "-") {
+		return true
+	}
+	for _, prefix := range []string{"func", "gowrap", "deferwrap", ""} {
+		number, ok := strings.CutPrefix(last, prefix)
+		if ok && number != "" && strings.Trim(number, "0123456789") == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // nameOf gives a function's name as the runtime has it.
 func nameOf(pc uintptr) string {
 	f := runtime.FuncForPC(pc)

@@ -124,8 +124,14 @@ func (c *carrier) roots() {
 		o := len(c.objects)
 		c.known[identity{region, false, from.word(), p.rel}] = o
 		c.objects = append(c.objects, object{kind: region, rel: p.rel, from: from, n: 1, root: i + 1, in: o, parent: o})
+		if p.carries() && !c.skipped[i] && c.startsAsCode(p) {
+			c.skipped[i] = true
+		}
 		if p.carries() && !c.skipped[i] {
 			c.tasks = append(c.tasks, task{o, from, 1})
+		}
+		if p.carries() && c.skipped[i] && p.rel.shape == function {
+			c.find(CodeClosure, o, "it starts as the new code makes it: what it held is old code, and what that captured")
 		}
 	}
 }

@@ -303,3 +303,11 @@ func Listed(values ...any) *list.List {
 	}
 	return l
 }
+
+// Plus gives a function literal of Fn's type.
+//
+//go:noinline
+func Plus(n int) func(int) int { return func(m int) int { return n + m } }
+
+// Nothing is a function of Closure's result's type.
+func Nothing() int { return 0 }
