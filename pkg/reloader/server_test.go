@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -172,8 +173,9 @@ func TestMountedHandlerLoadsAndTells(t *testing.T) {
 	}
 	var history control.History
 	a = do(t, request(t, "GET", url+"/v1/history", nil))
-	if err := json.Unmarshal([]byte(a.body), &history); err != nil || len(history.Events) < 4 || history.Events[0].Event != control.KindStarted ||
-		!history.Events[1].DryRun || !history.Events[2].DryRun || history.Events[3].DryRun {
+	err = json.Unmarshal([]byte(a.body), &history)
+	events := slices.DeleteFunc(history.Events, func(e control.Event) bool { return e.Event == control.KindNote }) // about the release of Go
+	if err != nil || len(events) < 4 || events[0].Event != control.KindStarted || !events[1].DryRun || !events[2].DryRun || events[3].DryRun {
 		t.Errorf("history: %s", a.body)
 	}
 	var s control.Status
