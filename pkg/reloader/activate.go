@@ -42,7 +42,7 @@ func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, 
 		return c, h.fail(g, undone(err, undo()))
 	}
 	start, state := time.Now(), phases.State
-	old, err := h.commit(p, g, x)
+	old, err := h.commit(p, c, x)
 	phases.Switch += max(0, milliseconds(time.Since(start))-(phases.State-state))
 	if err != nil {
 		return c, h.fail(g, undone(errors.Join(err, stop()), undo()))
@@ -57,16 +57,16 @@ func (h *Host) activateChange(p *pluginState, c change, phases *control.Phases, 
 
 // change is what becoming live means: for a plugin, or for the host itself.
 type change struct {
-	from, to *generation // nil: the built-in
-	patch    target
-	anyway   bool              // HotHealth does not keep it: what serves is known to be unhealthy
-	doubt    error             // what HotHealth said in that case
-	notes    []control.Finding // about state
+	from, to  *generation // nil: the built-in
+	patch     target
+	unhealthy string            // why from is, if it is: then HotHealth of to does not keep from
+	doubt     error             // what HotHealth said in that case
+	notes     []control.Finding // about state
 }
 
 // healthy gives what HotHealth says, if that counts.
 func (c *change) healthy(err error) error {
-	if c.anyway {
+	if c.unhealthy != "" {
 		c.doubt, err = err, nil
 	}
 	return err
@@ -113,8 +113,8 @@ func (h *Host) check(p *pluginState, g *generation) error {
 // after the check. It gives the end of the generation that served, which is
 // the caller's to finish; nil after the built-in. State that was not moved yet moves
 // in the same moment.
-func (h *Host) commit(p *pluginState, g *generation, x *passage) (old *ending, err error) {
-	before := p.serving()
+func (h *Host) commit(p *pluginState, c change, x *passage) (old *ending, err error) {
+	before, g := c.from, c.to
 	store := func(with func(func()) error) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -142,6 +142,9 @@ func (h *Host) commit(p *pluginState, g *generation, x *passage) (old *ending, e
 	defer h.mu.Unlock()
 	if before != nil {
 		before.state = control.StateRetired
+		if c.unhealthy != "" {
+			before.state, before.reason = control.StateFailed, shortText(c.unhealthy)
+		}
 		before.markEnded(time.Now())
 		if before.root() != g.root() {
 			old = before.root().end()

@@ -356,8 +356,7 @@ func (t *transaction) activate(g *generation) error {
 	if t.req.restore != nil {
 		t.event.Event = control.KindRestored
 	}
-	t.event.Notes = append(t.event.Notes, change.notes...)
-	t.h.tellPatch(&t.event, change)
+	t.h.tell(&t.event, change)
 	t.event.Notes = append(t.event.Notes, t.notes...)
 	t.event.Health = t.h.observe(t.plugin, change, t.rules(), t.event.Caller, t.told)
 	return nil

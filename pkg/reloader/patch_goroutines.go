@@ -8,9 +8,10 @@ import (
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
-// tellPatch completes the event of a change that was made: what the builder had
-// to say about it, and who still runs what was replaced.
-func (h *Host) tellPatch(ev *control.Event, c change) {
+// tell completes the event of a change that was made: what became of state, and of a
+// patch what the builder had to say about it, and who still runs what was replaced.
+func (h *Host) tell(ev *control.Event, c change) {
+	ev.Notes = append(ev.Notes, c.notes...)
 	base := c.patch.base
 	if base == nil {
 		return

@@ -60,18 +60,25 @@ func (h *Host) rollBackTo(ctx context.Context, ev *control.Event, to int, told <
 		}
 		return nil
 	}
-	h.keeper.tryBack(g, &ev.Notes)
-	change, err := h.activate(p, g, ev.PhasesMS, told)
+	_, err = h.goBack(p, change{from: p.serving(), to: g, patch: h.patchOf(p, g)}, ev, told)
+	return err
+}
+
+// goBack makes live what served before, ends the window of what it takes the place of,
+// and has the next process know. The caller holds the queue; the event says what came of
+// it where that went well, apart from which generation it is.
+func (h *Host) goBack(p *pluginState, c change, ev *control.Event, told <-chan struct{}) (change, error) {
+	h.keeper.tryBack(c.to, &ev.Notes)
+	c, err := h.activateChange(p, c, ev.PhasesMS, told)
 	if err != nil {
 		h.keeper.gaveUp(&ev.Notes)
-		return err
+		return c, err
 	}
 	h.supersede(p)
 	h.keeper.settled(p, true, &ev.Notes)
-	ev.Event, ev.Verdict = control.KindRolledBack, change.verdict()
-	ev.Notes = append(ev.Notes, change.notes...)
-	h.tellPatch(ev, change)
-	return nil
+	ev.Event, ev.Verdict = control.KindRolledBack, c.verdict()
+	h.tell(ev, c)
+	return c, nil
 }
 
 // describeEarlier enters into an event which generation it makes live again; nil is the

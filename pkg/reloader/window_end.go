@@ -31,9 +31,10 @@ func (w *watch) undo(d *window.Decision) (control.Event, control.HealthState) {
 	return ev, control.HealthUndone
 }
 
-// takeBack makes to live in the place of g, which is unhealthy; nil is the built-in. If
-// that cannot be, g goes on serving: it is all there is. The caller holds the queue and
-// records the event.
+// takeBack makes to live in the place of g, which is unhealthy; nil is the built-in. Its
+// HotHealth is asked, but keeps nothing as it is: g is unhealthy in any case, and to was
+// not. If it cannot be, g goes on serving: it is all there is. The caller holds the queue
+// and records the event.
 func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.Event, error) {
 	began := time.Now()
 	ev := control.Event{Plugin: p.name, Undone: g.number, Code: control.CodeUnhealthy, PhasesMS: &control.Phases{}}
@@ -41,11 +42,13 @@ func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.
 	told := make(chan struct{})
 	defer close(told)
 	h.keeper.doubt(g, &ev.Notes)
-	h.keeper.tryBack(to, &ev.Notes)
-	c, err := h.activateEarlier(p, to, ev.PhasesMS, told)
+	c := change{from: g, to: to, patch: h.patchOf(p, to), unhealthy: why}
+	err := h.canGoBack(p, to)
+	if err == nil {
+		c, err = h.goBack(p, c, &ev, told)
+	}
 	ev.TotalMS = milliseconds(time.Since(began))
 	if err != nil {
-		h.keeper.gaveUp(&ev.Notes)
 		e := asControlError(err)
 		h.logPanic(err)
 		ev.Event, ev.Verdict, ev.Undone, ev.Evidence = control.KindFailed, control.Failed, 0, e.Evidence
@@ -54,14 +57,8 @@ func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.
 		ev.Next = cmp.Or(e.Next, "push a version that works, or restart the host")
 		return ev, err
 	}
-	h.mu.Lock()
-	g.state, g.reason = control.StateFailed, shortText(why)
-	h.mu.Unlock()
-	h.keeper.settled(p, true, &ev.Notes)
 	describeEarlier(&ev, to)
-	ev.Event, ev.Verdict, ev.Reason = control.KindRolledBack, c.verdict(), why
-	ev.Notes = append(ev.Notes, c.notes...)
-	h.tellPatch(&ev, c)
+	ev.Reason = why
 	if c.doubt != nil {
 		ev.Notes = append(ev.Notes, control.Finding{
 			Code: codeDoubt, Text: fmt.Sprintf("%s is unhealthy too, so the cause may be elsewhere: %s", called(to), shortText(c.doubt.Error())),
@@ -70,19 +67,17 @@ func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.
 	return ev, nil
 }
 
-// activateEarlier is activate for a generation that served before, or the built-in,
-// which not every host has. Its HotHealth is asked, but keeps nothing as it is: what
-// serves is unhealthy in any case, and what served before was not.
-func (h *Host) activateEarlier(p *pluginState, to *generation, phases *control.Phases, told <-chan struct{}) (change, error) {
+// canGoBack says why to cannot serve where it did before. The built-in is what not every
+// host has.
+func (h *Host) canGoBack(p *pluginState, to *generation) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if to == nil && !p.self {
-		h.mu.Lock()
-		missing := p.lacksBuiltin()
-		h.mu.Unlock()
-		if missing != "" {
-			return change{}, lacking(p.name, missing)
+		if missing := p.lacksBuiltin(); missing != "" {
+			return lacking(p.name, missing)
 		}
 	}
-	return h.activateChange(p, change{from: p.serving(), to: to, patch: h.patchOf(p, to), anyway: true}, phases, told)
+	return nil
 }
 
 // codeDoubt is the code of a note that what was gone back to is no healthier.
@@ -110,11 +105,8 @@ func (h *Host) overPanicLimit(t *tally) {
 		return // it was replaced meanwhile
 	}
 	to, panics := p.generation(p.previous()), t.since().Panics
-	ev, err := h.takeBack(p, g, to, fmt.Sprintf("calls of it have panicked %d times, the last time with: %s", panics, *t.last.Load()))
+	ev, _ := h.takeBack(p, g, to, fmt.Sprintf("calls of it have panicked %d times, the last time with: %s", panics, *t.last.Load()))
 	ev.Evidence = append([]control.Evidence{{What: "panics", Host: fmt.Sprintf("Options.PanicLimit is %d", h.opts.PanicLimit), Artifact: fmt.Sprint(panics)}}, ev.Evidence...)
-	if err == nil {
-		h.supersede(p)
-	}
 	h.record(ev)
 }
 
