@@ -219,9 +219,9 @@ func (c *builtinCompile) verify(ctx context.Context, overlay string) error {
 	}
 	h := &holding{host: c.p.host, name: c.p.host.Package, goVersion: c.p.env.GOVERSION, image: c.image}
 	for _, e := range exports {
-		err := h.compare(e.ImportPath, e.ImportPath, e.File)
+		objects, err := h.compare(e.ImportPath, e.ImportPath, e.File)
 		if err == nil {
-			err = h.compareData(e.ImportPath, e.File)
+			err = h.compareData(e.ImportPath, objects)
 		}
 		if drift, ok := errors.AsType[*ConflictError](err); ok {
 			why := &unlisted{ruleDrift, "what the host was built from is not known exactly: " + drift.Evidence[0].What + " differs"}

@@ -26,47 +26,47 @@ func (h *holding) drift(what, host, now string) error {
 	return errDrift(h.name, Mismatch{What: what, Host: host, Artifact: now, Rule: ruleDrift})
 }
 
-// compare compares export data and code. compiled is the import path that the
-// package's symbols have.
-func (h *holding) compare(path, compiled, archive string) error {
+// compare compares export data and code, and gives the package's objects. compiled is
+// the import path that the package's symbols have.
+func (h *holding) compare(path, compiled, archive string) ([]*goobj.Object, error) {
 	hash, err := readFingerprint(archive)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	want, ok := h.host.Packages[compiled]
 	if !ok {
 		want, ok = h.host.Packages[path]
 	}
 	if ok && want != hash {
-		return h.drift("export data of "+path, want.String(), fmt.Sprintf("%x from the sources that it is taken to be built from", hash))
+		return nil, h.drift("export data of "+path, want.String(), fmt.Sprintf("%x from the sources that it is taken to be built from", hash))
 	}
-	objects, types, err := h.objects(archive)
-	if err != nil {
-		return err
-	}
-	for name := range notAsLinked(h.image, objects, types, operandsByAddress) {
-		return h.drift(funcdiff.Short(name), "its code in the binary", "other code from the sources that it is taken to be built from")
-	}
-	return nil
-}
-
-func (h *holding) objects(archive string) ([]*goobj.Object, goobj.Types, error) {
 	objects, err := readObjects(archive)
 	if err != nil {
-		return nil, goobj.Types{}, err
+		return nil, err
 	}
+	types, err := h.types()
+	if err != nil {
+		return nil, err
+	}
+	for name := range notAsLinked(h.image, objects, types, operandsByAddress) {
+		return nil, h.drift(funcdiff.Short(name), "its code in the binary", "other code from the sources that it is taken to be built from")
+	}
+	return objects, nil
+}
+
+func (h *holding) types() (goobj.Types, error) {
 	types, ok := goobj.RelocTypes(toolchain(h.goVersion))
 	if !ok {
-		return nil, types, h.drift("object format", h.goVersion, "not known")
+		return types, h.drift("object format", h.goVersion, "not known")
 	}
-	return objects, types, nil
+	return types, nil
 }
 
 // compareData compares the sizes of a package's variables, and the descriptors of its
 // types: sizes, fields with their offsets, and the types that they lead to. No code
 // need tell of a field that was added at the end.
-func (h *holding) compareData(path, archive string) error {
-	objects, types, err := h.objects(archive)
+func (h *holding) compareData(path string, objects []*goobj.Object) error {
+	types, err := h.types()
 	if err != nil {
 		return err
 	}

@@ -242,7 +242,8 @@ func firstLine(s string) string {
 // held holds a package of the host's own build against the host.
 func (j *patchCompile) held(image *thin.Image, path, archive string) error {
 	h := &holding{host: j.s.target.fp, name: j.s.host, goVersion: j.s.env.GOVERSION, image: image}
-	return h.compare(path, j.s.compiledPath(path), archive)
+	_, err := h.compare(path, j.s.compiledPath(path), archive)
+	return err
 }
 
 // operands says what notAsLinked compares beside instructions.
