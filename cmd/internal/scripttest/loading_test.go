@@ -1,0 +1,10 @@
+//go:build unix
+
+package scripttest
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
+
+// TestScripts runs the scripts that load plugins.
+func TestScripts(t *testing.T) { Loading(t) }
