@@ -316,7 +316,7 @@ func TestBuiltinStateGoesOnInTheFirstGeneration(t *testing.T) {
 		flags, env []string
 	}
 	rows := []row{{name: "plain"}}
-	if !testing.Short() {
+	if everything() {
 		rows = append(rows,
 			row{name: "stripped", flags: []string{"-trimpath", "-ldflags=-s -w"}, env: []string{"GOGC=1", "GODEBUG=gccheckmark=1"}},
 			row{name: "pie", flags: []string{"-buildmode=pie"}})

@@ -64,7 +64,7 @@ func newSuite(t *testing.T) *suite {
 			s.plugins = append(s.plugins, p)
 		}
 	}
-	if !testing.Short() && len(s.plugins) != len(conformance) {
+	if everything() && len(s.plugins) != len(conformance) {
 		t.Fatalf("%d plugins in the table, %d in the fixture", len(conformance), len(s.plugins))
 	}
 	return s
@@ -74,7 +74,7 @@ func newSuite(t *testing.T) *suite {
 func (s *suite) covers(plugin string) bool {
 	for _, row := range conformance {
 		if row.plugin == plugin {
-			return row.short || !testing.Short()
+			return row.short || everything()
 		}
 	}
 	s.t.Fatalf("plugin %s is in no row of the table", plugin)

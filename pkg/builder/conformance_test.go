@@ -26,7 +26,7 @@ import (
 var conformance = []struct {
 	plugin  string
 	about   string
-	short   bool   // under -short, too
+	short   bool   // also where not everything is run
 	notThin string // part of the reason why it cannot be thin; "" expects that it is
 }{
 	{plugin: "bare", about: "nothing that the host lacks", short: true},
