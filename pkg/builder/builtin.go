@@ -110,7 +110,7 @@ func (s *scan) builtinCode(p *Plan) (*builtin, error) {
 		was := s.baseline.Packages[path]
 		fmt.Fprintf(h, "%q %q\n", path, was.Dir)
 		for _, name := range slices.Sorted(maps.Keys(was.Files)) {
-			fmt.Fprintf(h, "%q %s\n", name, was.Files[name].Raw)
+			fmt.Fprintf(h, "%q %s\n", name, was.Files[name].Tokens)
 		}
 		bi.packages = append(bi.packages, builtinPackage{path: path, dir: was.Dir, files: s.baseline.goFiles(path, s.graph[path].EmbedFiles)})
 	}
