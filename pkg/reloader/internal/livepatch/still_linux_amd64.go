@@ -27,8 +27,9 @@ import (
 //
 //   - in a map. Its code belongs to the runtime, which no signal preempts, but it
 //     may give up the processor where it needs more stack. Then one of the calls
-//     on some goroutine's stack is its. Frames are found by frame pointers: words
-//     that a stack merely contains may be left from calls that have returned.
+//     on some goroutine's stack is its, or it is asking for stack itself. Frames are
+//     found by frame pointers: words that a stack merely contains may be left from
+//     calls that have returned, and stay for as long as their goroutine waits.
 //   - between the two words of an interface, or in the middle of a struct. Only a
 //     signal preempts there; goroutines that one stopped may not be in the code
 //     that is asked about.
@@ -42,6 +43,7 @@ type stillness struct {
 	stop  func(reason uint8) worldStop // runtime.stopTheWorldGC
 	start func(worldStop)              // runtime.startTheWorldGC
 	maps  []span
+	more  []uintptr // runtime.morestack and its like
 }
 
 var findStillness = sync.OnceValues(func() (*stillness, error) {
@@ -57,6 +59,8 @@ var findStillness = sync.OnceValues(func() (*stillness, error) {
 		case !d.Defined:
 		case name == stop, name == start:
 			at[name] = w.bias + uintptr(d.Value)
+		case strings.HasPrefix(name, "runtime.morestack"):
+			s.more = append(s.more, w.bias+uintptr(d.Value))
 		case strings.HasPrefix(name, "internal/runtime/maps."), strings.HasPrefix(name, "runtime.map"):
 			if from := w.bias + uintptr(d.Value); d.Size > 0 && FunctionOf(from) == from {
 				s.maps = append(s.maps, span{from, from + uintptr(d.Size)})
@@ -71,8 +75,8 @@ var findStillness = sync.OnceValues(func() (*stillness, error) {
 			return nil, fail(Unsupported, "", "the symbol %s leads to %q", name, got)
 		}
 	}
-	if len(s.maps) == 0 {
-		return nil, fail(Unsupported, "", "this program has no code of maps")
+	if len(s.maps) == 0 || len(s.more) == 0 {
+		return nil, fail(Unsupported, "", "this program has no code of maps, or none that asks for stack")
 	}
 	slices.SortFunc(s.maps, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	s.stop, s.start = function[func(uint8) worldStop](at[stop]), function[func(worldStop)](at[start])
@@ -188,10 +192,23 @@ func (s *stillness) onStacks(calls []span) uintptr {
 				return hit
 			}
 		}
+		switch pc := *at[uintptr](g + s.savedPC); {
 		// Where a function asked for more stack, it has done nothing and has no
 		// frame yet: its caller is found on top.
-		if pc := *at[uintptr](sp); s.isMaps(pc) || within(pc, calls) {
-			return pc
+		case s.asksForStack(pc):
+			if caller := *at[uintptr](sp); s.isMaps(pc) || s.isMaps(caller) || within(caller, calls) {
+				return caller
+			}
+		// What was interrupted may be what code of maps calls, a comparison of keys,
+		// and have no frame yet. Its stack begins above runtime.asyncPreempt's frame.
+		case s.asyncFrom <= pc && pc < s.asyncTo && sp <= bp && bp+16 <= high:
+			if own := *at[uintptr](bp); sp <= own && own+32 <= high {
+				for _, caller := range [...]uintptr{*at[uintptr](own + 16), *at[uintptr](own + 24)} {
+					if s.isMaps(caller) {
+						return caller
+					}
+				}
+			}
 		}
 		for sp <= bp && bp+16 <= high {
 			if pc := *at[uintptr](bp + 8); s.isMaps(pc) || within(pc, calls) {
@@ -201,6 +218,19 @@ func (s *stillness) onStacks(calls []span) uintptr {
 		}
 	}
 	return 0
+}
+
+// asksForStack reports whether who goes on at pc had called for more stack. Calls out
+// of plugins lead through stubs that are nobody's code.
+//
+//go:norace
+func (s *stillness) asksForStack(pc uintptr) bool {
+	const call, length = 0xe8, 5 // call rel32
+	if FunctionOf(pc-length) == 0 || *at[byte](pc - length) != call {
+		return false
+	}
+	to := pc + uintptr(*at[int32](pc - 4))
+	return slices.Contains(s.more, to) || FunctionOf(to) == 0
 }
 
 // within reports whether pc is in one of the spans, which are sorted.
