@@ -11,9 +11,10 @@ import (
 // them the first edit of a package takes about a second longer.
 const maxPrimed = 16
 
-// PrimePatch has a resident builder find out how the user's packages in the
-// host are compiled, before there is anything to patch, so that the first edit
-// is as fast as the next. It does nothing for other builders.
+// PrimePatch has a resident builder find out how the host's packages of main modules
+// are compiled, before there is anything to patch, so that the first edit is as fast
+// as the next. It does nothing for other builders. Modules that a replace directive
+// points at a directory are edited too, but seldom: their packages can wait.
 //
 // Errors: those of PlanPatch. They may be ignored: PlanPatch comes upon them
 // again.
@@ -30,7 +31,7 @@ func (b *Builder) PrimePatch(ctx context.Context, host Host, plugins []Plugin) e
 	var units []*source.Unit
 	for _, pkgPath := range slices.Backward(base.order) { // the main package first
 		pkg := s.graph[pkgPath]
-		if _, known := s.baseline.Packages[pkgPath]; !known || !source.Own(pkg) || len(pkg.CgoFiles) > 0 || len(units) == maxPrimed {
+		if _, known := s.baseline.Packages[pkgPath]; !known || !source.Own(pkg) || !pkg.Module.Main || len(pkg.CgoFiles) > 0 || len(units) == maxPrimed {
 			continue
 		}
 		u, err := s.unit(pkgPath)
