@@ -86,7 +86,7 @@ type Decision struct {
 	Instead  map[string]*RefusedError // plugin -> why it is swapped, where it might have been patched
 	Part     *RefusedError            // what of a patch that is made has no effect before a restart
 	Notes    []builder.Finding        // what somebody has to know who relies on the decision
-	// Kept is what was edited and has no effect, where nothing else is to be done:
+	// Kept is what was edited and has no effect, where no code is to be loaded:
 	// variables keep their values. By plugin, or under Unit.
 	Kept map[string][]builder.Finding
 	// Of plugins of which something was loaded:

@@ -118,7 +118,7 @@ func (d *Decision) loaded(src Sources, h Host, i int) {
 	case g.Plan.Verdict == builder.CanPatch:
 		d.Plugins[name], d.Patches[name] = InPlace, g.Plan
 	case h.Keys[name] != base.Key: // other sources of the same code
-		d.Plugins[name] = ToBase
+		d.Plugins[name], d.Kept[name] = ToBase, g.Plan.Findings
 	default:
 		d.Plugins[name], d.Kept[name] = Stay, g.Plan.Findings
 	}

@@ -246,7 +246,7 @@ func (b *binary) pluginChange(st control.Status, d choose.Decision, i int, add f
 	case way == choose.InPlace:
 		add(st, way, Change{Plugin: name, Patch: d.Patches[name], Artifact: d.Patches[name].Cached, Base: base})
 	case way == choose.ToBase:
-		add(st, way, Change{Plugin: name, Base: base})
+		add(st, way, Change{Plugin: name, Base: base, Notes: d.Kept[name]})
 	case way == choose.BySwap:
 		add(st, way, Change{Plugin: name, Plan: plan, Artifact: plan.Cached, Instead: d.Instead[name]})
 	case b.named || base.Generation > 0:

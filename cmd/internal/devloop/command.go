@@ -104,16 +104,22 @@ func (l *Loop) rollback() {
 			continue
 		}
 		asked = true
-		l.rollbackTo(h, plugin, nil, "", time.Time{})
+		l.rollbackTo(h, plugin, nil, backTo{}, time.Time{})
 	}
 	if !asked {
 		l.note("nothing was loaded that could be rolled back")
 	}
 }
 
-// rollbackTo makes an earlier generation live again. reason is why, where the user
-// did not ask for it but edited sources at since.
-func (l *Loop) rollbackTo(h *host, plugin string, to *int, reason string, since time.Time) {
+// backTo is why an earlier generation is to be live again where the user did not ask for
+// it, and what of the edit has no effect there.
+type backTo struct {
+	reason string
+	notes  []control.Finding
+}
+
+// rollbackTo makes an earlier generation live again, for an edit at since.
+func (l *Loop) rollbackTo(h *host, plugin string, to *int, why backTo, since time.Time) {
 	target, s, name := h.Host, h.slot(plugin), h.nameOf(plugin)
 	s.loading = true
 	l.async(func() func() {
@@ -129,9 +135,10 @@ func (l *Loop) rollbackTo(h *host, plugin string, to *int, reason string, since 
 				return
 			}
 			ev.Host, ev.PID, ev.Plugin, ev.Caller = target.Name, target.PID, name, nil
-			if reason != "" {
-				ev.Reason = reason
+			if why.reason != "" {
+				ev.Reason = why.reason
 			}
+			ev.Notes = append(ev.Notes, why.notes...)
 			ev.TotalMS = total
 			before := s.base()
 			s.became(ev.Key, ev.Generation, choose.Base{Generation: ev.Generation, Key: ev.Key})

@@ -151,6 +151,21 @@ func TestEditOfALoadedGenerationIsPatched(t *testing.T) {
 	})
 }
 
+func TestWhatHasNoEffectIsToldAlsoWhereAPatchIsUndone(t *testing.T) {
+	generations(t, func(w *world) {
+		w.start(Options{})
+		w.edit("pricing", "v2")
+		w.forget()
+		w.loaded.same["v1'"] = true
+		w.loaded.findings["v1'"] = []builder.Finding{{Code: "HG0031", Symbol: "pricing.base", Text: "pricing.base keeps its value"}}
+		w.edit("pricing", "v1'")
+		evs := w.of(control.KindRolledBack)
+		if len(evs) != 2 || len(evs[1].Notes) != 1 || evs[1].Notes[0].Code != "HG0031" {
+			t.Errorf("events: %s", w.story())
+		}
+	})
+}
+
 func TestUndoneEditOfALoadedGenerationLoadsNothing(t *testing.T) {
 	generations(t, func(w *world) {
 		w.start(Options{})

@@ -102,7 +102,7 @@ func (l *Loop) wantedOwn(g *group, pg *planGroup, req planRequest, stale bool) (
 		case h.decision.Own == choose.Original && !s.loading && s.generation > 0:
 			to := 0
 			s.settled, s.failure = "", nil // the same patch again is another edit
-			l.rollbackTo(h, ownCode, &to, backToOriginal, req.since)
+			l.rollbackTo(h, ownCode, &to, backTo{reason: backToOriginal}, req.since)
 			answered = true
 		}
 	}
