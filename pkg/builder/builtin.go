@@ -43,7 +43,8 @@ type builtin struct {
 	// before are the files that are not what the host was built from, with their
 	// text as it was; nil where there was none.
 	before map[string][]byte
-	hash   string // of all that the list follows from, beside the host
+	read   []*source.Unit // the packages that these were found in, or not
+	hash   string         // of all that the list follows from, beside the host
 	// code and reason say why there is no list. packages are the same then.
 	code, reason string
 }
@@ -91,14 +92,14 @@ func listSymbol(path string) string { return symname.Escape(path) + "." + artifa
 
 // builtinCode finds what the host has of a plan's plugin, nil where it was not built
 // with it.
-func (s *scan) builtinCode(p *Plan) (*builtin, error) {
+func (s *scan) builtinCode(p *Plan) (bi *builtin, err error) {
 	if p.host == nil {
 		return nil, nil
 	}
 	if _, linked := p.host.Packages[p.Plugin.ImportPath]; !linked {
 		return nil, nil
 	}
-	bi := &builtin{before: map[string][]byte{}}
+	bi = new(builtin)
 	h := sha256.New()
 	for _, path := range slices.Sorted(slices.Values(p.Private)) {
 		if _, linked := p.host.Packages[path]; !linked {
@@ -118,19 +119,23 @@ func (s *scan) builtinCode(p *Plan) (*builtin, error) {
 	if p.settings.race {
 		return bi.without(ruleThin, "the host was built with -race"), nil
 	}
-	return bi, s.textBefore(bi.before)
+	bi.before, bi.read, err = s.textBefore()
+	return bi, err
 }
 
 // textBefore gives the files of the user's packages that are not what the host was
-// built from, those of packages among them that nothing imports any more.
-func (s *scan) textBefore(before map[string][]byte) error {
+// built from, those of packages among them that nothing imports any more, and the
+// packages as they are now.
+func (s *scan) textBefore() (before map[string][]byte, read []*source.Unit, err error) {
+	before = map[string][]byte{}
 	for path, was := range s.baseline.Packages {
 		var now []source.File
 		if s.graph[path] != nil {
 			u, err := s.unit(path)
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
+			read = append(read, u)
 			if changed, reworded := s.changedFiles(u); len(changed) == 0 && !reworded {
 				continue
 			}
@@ -155,7 +160,7 @@ func (s *scan) textBefore(before map[string][]byte) error {
 			}
 		}
 	}
-	return nil
+	return before, read, nil
 }
 
 // clause gives the name of a package.

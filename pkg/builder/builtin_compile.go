@@ -45,6 +45,8 @@ func (l *builtinList) usable() bool {
 type unlisted struct {
 	Code   string `json:"code"`
 	Reason string `json:"reason"`
+
+	lasting bool // whoever asks again gets the same answer
 }
 
 func (e *unlisted) Error() string { return e.Reason }
@@ -114,7 +116,7 @@ func (c *builtinCompile) prepare(dir string) error {
 	for _, pkg := range c.p.builtin.packages {
 		state, err := pkg.state(c.image.Has)
 		if err != nil {
-			return &unlisted{ruleThin, err.Error()}
+			return &unlisted{Code: ruleThin, Reason: err.Error()}
 		}
 		if state == nil {
 			continue
@@ -138,7 +140,9 @@ func (c *builtinCompile) listed() []string {
 
 // finish compiles what is not there yet, and holds the sources against the host.
 //
-// Errors: *unlisted; those of ctx, and of files.
+// Errors: *unlisted; *ChangedError where the go command may have seen other sources
+// than the plan did, for then neither a list nor the lack of one is worth keeping;
+// those of ctx, and of files.
 func (c *builtinCompile) finish(ctx context.Context) (*builtinList, error) {
 	if c == nil {
 		return nil, nil
@@ -153,7 +157,14 @@ func (c *builtinCompile) finish(ctx context.Context) (*builtinList, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err := cmpErr(verified, compiled); err != nil {
+		if path, touched := source.Touched(c.p.builtin.read); touched {
+			return nil, &ChangedError{File: path}
+		}
+		err := cmpErr(verified, compiled)
+		if why, ok := errors.AsType[*unlisted](err); ok && why.lasting {
+			c.remember(&builtinList{Why: why})
+		}
+		if err != nil {
 			return nil, err
 		}
 		c.remember(l)
@@ -190,7 +201,7 @@ func (c *builtinCompile) compile(ctx context.Context, l *builtinList, overlay st
 	}
 	exports, err := c.b.tool.With(st.env...).Exports(ctx, args, l.Listed...)
 	if err != nil {
-		return &unlisted{ruleThin, "the list of its variables does not compile: " + firstLine(err.Error())}
+		return &unlisted{Code: ruleThin, Reason: "the list of its variables does not compile: " + firstLine(err.Error())}
 	}
 	for _, e := range exports {
 		if slices.Contains(l.Listed, e.ImportPath) {
@@ -215,7 +226,7 @@ func (c *builtinCompile) verify(ctx context.Context, overlay string) error {
 	}
 	exports, err := c.b.tool.With(st.env...).Exports(ctx, args, paths...)
 	if err != nil {
-		return &unlisted{ruleDrift, "its sources as they were do not compile: " + firstLine(err.Error())}
+		return &unlisted{Code: ruleDrift, Reason: "its sources as they were do not compile: " + firstLine(err.Error())}
 	}
 	h := &holding{host: c.p.host, name: c.p.host.Package, goVersion: c.p.env.GOVERSION, image: c.image}
 	for _, e := range exports {
@@ -224,9 +235,10 @@ func (c *builtinCompile) verify(ctx context.Context, overlay string) error {
 			err = h.compareData(e.ImportPath, objects)
 		}
 		if drift, ok := errors.AsType[*ConflictError](err); ok {
-			why := &unlisted{ruleDrift, "what the host was built from is not known exactly: " + drift.Evidence[0].What + " differs"}
-			c.remember(&builtinList{Why: why})
-			return why
+			return &unlisted{
+				Code: ruleDrift, Reason: "what the host was built from is not known exactly: " + drift.Evidence[0].What + " differs",
+				lasting: true,
+			}
 		}
 		if err != nil {
 			return err

@@ -3,8 +3,12 @@
 package builder
 
 import (
+	"context"
 	"debug/elf"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -505,6 +509,34 @@ func TestAFullArtifactStartsAnew(t *testing.T) {
 	a := x.build(b, "./plugins/shop.v1")
 	x.expect([]string{"loaded swapped", "note HG0099 package variables start anew: the artifact is linked in full"}, "load", a.Path)
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
+}
+
+// An editor writes while the list is made: the go command sees a file that is empty.
+// That says nothing about what the host was built from.
+func TestAWriteAtTheWrongMomentDoesNotHaveTheBuiltinStartAnew(t *testing.T) {
+	x := newBuilt(t, builtOptions{})
+	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
+	const shop, below = "plugins/shop.v1/shop.go", "plugins/shop.v1/below/below.go"
+	x.edit(shop, `version = "built-in"`, `version = "one"`)
+	p, err := x.plan(x.b, "./plugins/shop.v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(x.root, below)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.write(below, "")
+	var changed *ChangedError
+	if _, err := x.b.Build(context.Background(), p); !errors.As(err, &changed) || changed.File != file {
+		t.Fatalf("built with an empty file: %v", err)
+	}
+	x.write(below, string(text))
+	if a := x.swap(); a.Manifest.Builtin.Reason != "" {
+		t.Errorf("the manifest says %+v", a.Manifest.Builtin)
+	}
+	x.expect([]string{"one runs 2 n 102 same true boxes 9 10 keyed 8 ab below 12 apply 4"}, "run")
 }
 
 // What the host was built from nobody wrote down, and it was something else: its

@@ -59,6 +59,12 @@ func (j *patchCompile) learn(ctx context.Context, paths []string) error {
 	wg.Go(func() { recorded = j.record(ctx, paths) })
 	wg.Go(func() { verified = j.verify(ctx, paths) })
 	wg.Wait()
+	// What the go command saw may be what an editor was about to replace: a wrong
+	// answer, and one that would be kept.
+	if path, touched := source.Touched(j.plan.read); touched && ctx.Err() == nil {
+		j.c.shape = ""
+		return &ChangedError{File: path}
+	}
 	return cmpErr(recorded, verified)
 }
 

@@ -197,7 +197,7 @@ func (r *run) thinWith(ctx context.Context) (builtin *builtinCompile, err error)
 	list.add(in, p.host)
 	res, err := l.Link(ctx, in)
 	if u, ok := errors.AsType[*thin.Unfit](err); ok && len(r.listed) > 0 {
-		return builtin, &unlisted{ruleThin, "the list of its variables cannot be linked: " + u.Reason}
+		return builtin, &unlisted{Code: ruleThin, Reason: "the list of its variables cannot be linked: " + u.Reason}
 	}
 	if err != nil {
 		return builtin, err

@@ -333,6 +333,7 @@ func (l *Ledger) follow(m *fileMark, now Stamp) (why string) {
 	if m.file != nil && f.Raw == m.file.Raw {
 		m.take(f, start) // touched
 		m.file.decls = f.decls
+		m.forget(l)
 		return ""
 	}
 	switch m.as {
@@ -348,10 +349,15 @@ func (l *Ledger) follow(m *fileMark, now Stamp) (why string) {
 		return ""
 	}
 	m.take(f, start)
+	m.forget(l)
+	return ""
+}
+
+// forget has the packages that the file is of read again.
+func (m *fileMark) forget(l *Ledger) {
 	for _, path := range m.packages {
 		delete(l.units, path)
 	}
-	return ""
 }
 
 // reshape compares a Go file's shape with that of its new text.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -157,23 +158,40 @@ func readFile(path string, as use) (File, error) {
 // Changed gives the first file of the units that is no longer the one read. A
 // file that was touched, or written again with the same bytes, is the same.
 func Changed(units []*Unit) (path string, changed bool) {
-	var files []*File
-	for _, u := range units {
-		for i := range u.Files {
-			files = append(files, &u.Files[i])
-		}
-	}
-	now, errs := stampAll(len(files), func(i int) string { return files[i].Path })
-	for i, f := range files {
-		if errs[i] == nil && now[i] == f.Stamp {
-			continue
-		}
+	for f := range touched(units) {
 		data, err := os.ReadFile(f.Path)
 		if err != nil || sha256.Sum256(data) != f.Raw {
 			return f.Path, true
 		}
 	}
 	return "", false
+}
+
+// Touched gives the first file of the units that was written to since it was read,
+// whatever is in it now: who looked at it meanwhile may have seen something else.
+func Touched(units []*Unit) (path string, is bool) {
+	for f := range touched(units) {
+		return f.Path, true
+	}
+	return "", false
+}
+
+// touched gives the files whose stamps are not those that they were read with.
+func touched(units []*Unit) iter.Seq[*File] {
+	return func(yield func(*File) bool) {
+		var files []*File
+		for _, u := range units {
+			for i := range u.Files {
+				files = append(files, &u.Files[i])
+			}
+		}
+		now, errs := stampAll(len(files), func(i int) string { return files[i].Path })
+		for i, f := range files {
+			if (errs[i] != nil || now[i] != f.Stamp) && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // digests keeps a unit's part of keys, which are asked for again with every
