@@ -10,5 +10,5 @@ import (
 
 func TestMain(m *testing.M) { scripttest.Main(m) }
 
-// TestScripts runs the scripts that load no plugin; package scripttest runs the others.
+// TestScripts runs the scripts that load no plugin; package scripttest and the one below it run the others.
 func TestScripts(t *testing.T) { scripttest.Others(t) }

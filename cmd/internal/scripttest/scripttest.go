@@ -2,7 +2,8 @@
 
 // Package scripttest runs the scripts of cmd/testdata/script: the command line's
 // contract, one property a script. Its own tests are those scripts that load plugins,
-// and cmd's are the others: go test gives a package ten minutes.
+// but for those of watch and run, which are of the package below; cmd's are the others.
+// go test gives a package ten minutes.
 package scripttest
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,9 +70,14 @@ const patience = time.Minute
 // What differs is kept apart by [thin] and [full]. All others run once, as once/NAME; so
 // do those about patches ([patches]).
 
-// Loading runs the scripts that load plugins.
-func Loading(t *testing.T) {
+// Loading runs the scripts that load plugins: those of watch and run, or those of all
+// other verbs.
+func Loading(t *testing.T, loops bool) {
 	loading, _ := split(t)
+	loading = slices.DeleteFunc(loading, func(file string) bool {
+		verb, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txtar"), "_")
+		return (verb == "watch" || verb == "run") != loops
+	})
 	run(t, "thin", loading, "thin")
 	if os.Getenv("HOTGO_TEST_FULL") != "" || runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		run(t, "full", loading, "full")
