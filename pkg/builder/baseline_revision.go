@@ -13,32 +13,55 @@ import (
 )
 
 // baseline gives what the scan's host was built from, nil where nothing is
-// known: what Options.Base names, what BuildHost wrote down, or what an earlier
-// snapshot took it for.
+// known: what Options.Base names, what BuildHost wrote down, the revision that the go
+// command stamped on a binary, or what was there when somebody looked first.
 func (b *Builder) baseline(ctx context.Context, s *scan) (*baseline, error) {
 	id := s.target.buildID()
-	if b.opts.Base == "" || id == "" {
-		return b.baselineOf(id), nil
-	}
 	b.mu.Lock()
-	bl := b.based[id]
+	bl, asked := b.based[id]
 	b.mu.Unlock()
 	if bl != nil {
 		return bl, nil
 	}
-	bl, err := b.baselineAt(ctx, s)
-	if err != nil {
+	if bl = b.baselineOf(id); b.opts.Base == "" && (asked || id == "" || bl != nil && !bl.Assumed) {
+		return bl, nil
+	}
+	rev := b.opts.Base
+	if rev == "" {
+		if rev = stamped(s.target.fp.Settings); rev == "" || s.target.pattern == "" {
+			return bl, nil
+		}
+	}
+	at, err := b.baselineAt(ctx, s, rev)
+	if err != nil && (b.opts.Base != "" || ctx.Err() != nil) {
 		return nil, err
 	}
 	b.mu.Lock()
-	b.based[id] = bl
+	b.based[id] = at
 	b.mu.Unlock()
-	return bl, nil
+	if err != nil {
+		b.log.Debug("the revision that the host was built from is not here", "revision", rev, "err", err)
+		return bl, nil
+	}
+	if b.opts.Base == "" {
+		b.remember(at)
+	}
+	return at, nil
 }
 
-// baselineAt reads the user's packages as they were in revision Options.Base.
-// Nothing is taken for granted: a patch compares with the binary (patch_learn.go).
-func (b *Builder) baselineAt(ctx context.Context, s *scan) (*baseline, error) {
+// stamped gives the git revision of a binary that was built from exactly that, as the
+// go command says: without -buildvcs=false, in a clean work tree (cmd/go,
+// internal/load/pkg.go, setBuildInfo, Go 1.26 and 1.27).
+func stamped(settings map[string]string) string {
+	if settings["vcs"] == "git" && settings["vcs.modified"] == "false" {
+		return settings["vcs.revision"]
+	}
+	return ""
+}
+
+// baselineAt reads the user's packages as they were in a revision. Nothing is taken
+// for granted: a patch compares with the binary (patch_learn.go).
+func (b *Builder) baselineAt(ctx context.Context, s *scan, rev string) (*baseline, error) {
 	dir, cleanup, err := b.store.Temp("base")
 	if err != nil {
 		return nil, err
@@ -51,7 +74,7 @@ func (b *Builder) baselineAt(ctx context.Context, s *scan) (*baseline, error) {
 	if err := os.Mkdir(into, 0o700); err != nil {
 		return nil, err
 	}
-	tree, err := revision.Extract(ctx, b.opts.WorkDir, b.opts.Base, into)
+	tree, err := revision.Extract(ctx, b.opts.WorkDir, rev, into)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +93,7 @@ func (b *Builder) baselineAt(ctx context.Context, s *scan) (*baseline, error) {
 	}
 	pkgs, err := tool.With(s.settings.env...).List(ctx, append([]string{"-deps"}, s.settings.list...), relative(tool.Dir, pattern))
 	if err != nil {
-		return nil, goError(fmt.Sprintf("%s at %s", s.target.pattern, b.opts.Base), err)
+		return nil, goError(fmt.Sprintf("%s at %s", s.target.pattern, rev), err)
 	}
 	var units []*source.Unit
 	for _, p := range pkgs {
@@ -79,7 +102,7 @@ func (b *Builder) baselineAt(ctx context.Context, s *scan) (*baseline, error) {
 		}
 		u, err := source.Read(p)
 		if err != nil {
-			return nil, fmt.Errorf("read the sources of %s at %s: %w", p.ImportPath, b.opts.Base, err)
+			return nil, fmt.Errorf("read the sources of %s at %s: %w", p.ImportPath, rev, err)
 		}
 		switch {
 		case below(p.Dir, tree.Dir):

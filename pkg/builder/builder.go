@@ -33,7 +33,7 @@ type Options struct {
 	Salt    string            // goes into every key: a new value gives the same sources a new identity
 	Env     []string          // of the go command; nil is os.Environ()
 	Tool    string            // hotgo's own version, for the manifest
-	Base    string            // git revision that the host was built from; "" is what hotgo knows or assumes
+	Base    string            // git revision that the host was built from; "" is what hotgo knows, the binary's stamp says, or it assumes
 	Logger  *slog.Logger      // nil is silent
 
 	// Resident is for a builder that lives through many edits: it keeps the
@@ -86,7 +86,7 @@ type Builder struct {
 	mu          sync.Mutex
 	hosts       map[string]*hostFile       // by path: what a binary said, while it is the same file
 	baselines   map[string]*baseline       // by build id: what hosts were built from
-	based       map[string]*baseline       // by build id: the same as Options.Base has it
+	based       map[string]*baseline       // by build id: the same as a revision has it, nil where that is not here
 	generations map[string]*generation     // by key: what artifacts were built from
 	loaded      map[string]*loadedArtifact // by host and plugin: what patches of it are about
 	compilers   map[string]string          // C compiler -> its first line of --version
