@@ -195,7 +195,12 @@ func (k *keeper) confirm(g *generation) {
 	k.h.mu.Lock()
 	live := k.h.plugins[g.plugin].standing()
 	serves := slices.Contains(live, g)
+	observed := serves && k.h.open != nil && k.h.open.g == g
 	k.h.mu.Unlock()
+	if observed { // that it serves says nothing as long as somebody doubts it
+		k.again(g)
+		return
+	}
 	if !serves {
 		live = []*generation{g} // only to be forgotten
 	}
@@ -219,7 +224,8 @@ func (k *keeper) confirm(g *generation) {
 	k.h.mu.Unlock()
 }
 
-// again tries to confirm a generation once more: a disk may have room by then.
+// again tries to confirm a generation once more: a disk may have room by then, and a
+// health window be over.
 func (k *keeper) again(g *generation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -332,8 +332,29 @@ func TestGenerationIsProvenAfterItsWindow(t *testing.T) {
 	tells(t, h, control.KindRestored, 1)
 }
 
-// A window outlives ConfirmAfter here, so what it undoes had been taken for healthy. The
-// process dies at once after that.
+func TestGenerationProvesNothingWhileItIsObserved(t *testing.T) {
+	b := newBoots(t)
+	synctest.Test(t, func(t *testing.T) {
+		b.t = t
+		b.opts.ConfirmAfter = 10 * time.Second
+		h := b.start()
+		ev := loadObserved(t, h, b.version("pricing", "a", prices(2)), Window{Length: time.Minute})
+		time.Sleep(50 * time.Second)
+		synctest.Wait()
+		if h.Status().Plugins[0].Generations[0].Proven {
+			t.Error("proven in its window")
+		}
+		ended(t, h, ev)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if !h.Status().Plugins[0].Generations[0].Proven {
+			t.Error("not proven after it")
+		}
+		h.Close()
+	})
+}
+
+// The process dies right after a window, longer than ConfirmAfter, has undone something.
 func TestWhatAWindowHasUndoneIsSuspectedFirst(t *testing.T) {
 	b := newBoots(t)
 	synctest.Test(t, func(t *testing.T) {

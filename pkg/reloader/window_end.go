@@ -35,15 +35,16 @@ func (w *watch) undo(d *window.Decision) (control.Event, control.HealthState) {
 // HotHealth is asked, but keeps nothing as it is: g is unhealthy in any case, and to was
 // not. If it cannot be, g goes on serving: it is all there is. The caller holds the queue
 // and records the event.
-func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (control.Event, error) {
+func (h *Host) takeBack(p *pluginState, g, to *generation, why string) (ev control.Event, err error) {
 	began := time.Now()
-	ev := control.Event{Plugin: p.name, Undone: g.number, Code: control.CodeUnhealthy, PhasesMS: &control.Phases{}}
+	defer func() { h.metrics.rolledBack(ev) }()
+	ev = control.Event{Plugin: p.name, Undone: g.number, Code: control.CodeUnhealthy, PhasesMS: &control.Phases{}}
 	why = fmt.Sprintf("v%d is unhealthy: %s", g.number, shortText(why))
 	told := make(chan struct{})
 	defer close(told)
 	h.keeper.doubt(g, &ev.Notes)
 	c := change{from: g, to: to, patch: h.patchOf(p, to), unhealthy: why}
-	err := h.canGoBack(p, to)
+	err = h.canGoBack(p, to)
 	if err == nil {
 		c, err = h.goBack(p, c, &ev, told)
 	}

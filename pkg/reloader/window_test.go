@@ -87,6 +87,9 @@ func TestUnhealthyGenerationIsTakenBack(t *testing.T) {
 		if st.Live != 1 || st.Generations[1].State != control.StateFailed || st.Health.State != control.HealthUndone || !strings.Contains(st.Generations[1].Reason, "no stock") {
 			t.Errorf("status %+v", st)
 		}
+		if n := h.metrics.rollbacks[loadLabels{"pricing", control.Swapped}]; n != 1 {
+			t.Errorf("%d rollbacks are counted", n)
+		}
 		if last := h.History()[len(h.History())-2:]; !slices.ContainsFunc(last, func(e control.Event) bool { return e.Event == control.KindRolledBack && e.Health != nil }) {
 			t.Errorf("the journal ends with %+v", last)
 		}
