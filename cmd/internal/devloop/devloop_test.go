@@ -756,3 +756,30 @@ func TestQuitEndsWithoutErrorAndCancelWithItsCause(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAHostTakesBackByItselfIsTold(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.sources["pricing"] = "v1"
+		w.up("shop", "A", 1, "pricing")
+		w.start(Options{})
+		w.edit("pricing", "v2")
+		w.wantLive(1, "pricing", "v2")
+		w.forget()
+		w.change(func() {
+			p := w.pluginOf(1, "pricing")
+			p.Generations = slices.Clone(p.Generations)
+			g := &p.Generations[p.Live-1]
+			g.State, g.Reason = control.StateFailed, "v1 is unhealthy: no stock"
+			p.Live = 0
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		ev := w.only(control.KindRolledBack)
+		if ev.Plugin != "pricing" || ev.PID != 1 || ev.Undone != 2 || ev.Generation != 0 || ev.Reason != "v1 is unhealthy: no stock" || ev.Code != control.CodeUnhealthy {
+			t.Errorf("%+v", ev)
+		}
+		if w.live(1, "pricing") != "" {
+			t.Error("it was loaded again")
+		}
+	})
+}

@@ -112,6 +112,36 @@ func (h *host) update(now Host) {
 	}
 }
 
+// undone gives what the host took back by itself since the last look: what had failed
+// its health window, or had panicked too often. It is not loaded again before the next
+// edit, for it has come to an end here.
+func (h *host) undone(now Host) (events []control.Event) {
+	for _, p := range now.Plugins {
+		s := h.slots[slotOf(p)]
+		if s == nil || s.loading || s.generation == 0 || s.generation == p.Live {
+			continue
+		}
+		i := slices.IndexFunc(p.Generations, func(g control.Generation) bool { return g.Generation == s.generation })
+		if i < 0 || p.Generations[i].State != control.StateFailed {
+			continue // somebody else loaded, or rolled back
+		}
+		ev := control.Event{
+			Event: control.KindRolledBack, Verdict: control.Swapped, Host: now.Name, PID: now.PID, Plugin: p.Name,
+			Generation: p.Live, Undone: s.generation, Code: control.CodeUnhealthy, Reason: p.Generations[i].Reason,
+		}
+		for _, g := range p.Generations {
+			if g.Generation == p.Live {
+				ev.Key, ev.Digest = g.Key, g.Digest
+			}
+		}
+		if p.Generations[i].Patch {
+			ev.Verdict = control.Patched
+		}
+		events = append(events, ev)
+	}
+	return events
+}
+
 // pollHosts looks for hosts, unless somebody does, and then calls each of then.
 func (l *Loop) pollHosts(then ...func()) {
 	l.polled = append(l.polled, then...)
@@ -159,6 +189,9 @@ func (l *Loop) found(found []Host, err error) {
 		if h := l.hosts[id]; h != nil {
 			h.missed = 0
 			names := h.names()
+			for _, ev := range h.undone(f) {
+				l.emit(ev)
+			}
 			h.update(f)
 			if !slices.Equal(names, h.names()) {
 				l.look = true
