@@ -82,12 +82,15 @@ func (b *Builder) baselineOf(buildID string) *baseline {
 	return bl
 }
 
-// remember keeps a baseline, in the store too, for other processes: what somebody saw
-// first is nearest to what was built.
-func (b *Builder) remember(bl *baseline) {
+// remember keeps a baseline; lasting also writes it into the store, for other
+// processes.
+func (b *Builder) remember(bl *baseline, lasting bool) {
 	b.mu.Lock()
 	b.baselines[bl.BuildID] = bl
 	b.mu.Unlock()
+	if !lasting {
+		return
+	}
 	data, err := json.Marshal(bl)
 	if err == nil {
 		err = b.store.Remember(baselineName(bl.BuildID), data)

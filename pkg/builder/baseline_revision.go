@@ -33,18 +33,24 @@ func (b *Builder) baseline(ctx context.Context, s *scan) (*baseline, error) {
 		}
 	}
 	at, err := b.baselineAt(ctx, s, rev)
+	if err == nil && b.opts.Base == "" {
+		err = b.tracked(ctx, s, at)
+	}
 	if err != nil && (b.opts.Base != "" || ctx.Err() != nil) {
 		return nil, err
+	}
+	if err != nil {
+		at = nil
 	}
 	b.mu.Lock()
 	b.based[id] = at
 	b.mu.Unlock()
 	if err != nil {
-		b.log.Debug("the revision that the host was built from is not here", "revision", rev, "err", err)
+		b.log.Debug("the revision that the host was built from is not known here", "revision", rev, "err", err)
 		return bl, nil
 	}
 	if b.opts.Base == "" {
-		b.remember(at)
+		b.remember(at, true)
 	}
 	return at, nil
 }
@@ -57,6 +63,28 @@ func stamped(settings map[string]string) string {
 		return settings["vcs.revision"]
 	}
 	return ""
+}
+
+// tracked gives an error where the user's packages have a file that git ignores: for
+// the go command such a work tree is clean, and no revision says what was built.
+func (b *Builder) tracked(ctx context.Context, s *scan, at *baseline) error {
+	var files []string
+	for _, path := range s.hostOwn() {
+		u, err := s.unit(path)
+		if err != nil {
+			return err
+		}
+		for _, f := range u.Files {
+			if _, known := at.Packages[path].Files[f.Name]; !known {
+				files = append(files, f.Path)
+			}
+		}
+	}
+	ignored, err := revision.Ignored(ctx, b.opts.WorkDir, files)
+	if err == nil && len(ignored) > 0 {
+		err = fmt.Errorf("%s is in no revision", ignored[0])
+	}
+	return err
 }
 
 // baselineAt reads the user's packages as they were in a revision. Nothing is taken

@@ -77,7 +77,7 @@ func (b *Builder) BuildHost(ctx context.Context, pkg, out string) (*HostBuild, e
 		return nil, err
 	}
 	if id := t.buildID(); id != "" {
-		b.remember(newBaseline(id, units))
+		b.remember(newBaseline(id, units), true)
 	}
 	return &HostBuild{Binary: out, Elapsed: time.Since(start)}, nil
 }

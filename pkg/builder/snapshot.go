@@ -216,7 +216,7 @@ func (s *scan) assumeBaseline() error {
 	}
 	s.baseline = newBaseline(s.target.buildID(), units)
 	s.baseline.Assumed = true
-	s.b.remember(s.baseline)
+	s.b.remember(s.baseline, false) // another command may know better
 	return nil
 }
 

@@ -76,6 +76,33 @@ func Extract(ctx context.Context, dir, rev, into string) (*Tree, error) {
 	return &Tree{Top: top, Dir: into, Commit: commit}, nil
 }
 
+// Ignored gives those of files, which are absolute, that git is told to ignore: they are
+// in no revision, whatever a build makes of them. dir is any directory of the
+// repository.
+//
+// Errors: *Error where git is missing, or files lie outside of the repository.
+func Ignored(ctx context.Context, dir string, files []string) ([]string, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	cmd := exec.CommandContext(ctx, "git", "check-ignore", "-z", "--stdin")
+	cmd.Dir = dir
+	cmd.Stdin = strings.NewReader(strings.Join(files, "\x00") + "\x00")
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 { // none
+		return nil, nil
+	}
+	if err != nil {
+		e := &Error{Err: err}
+		if exit != nil {
+			e.Stderr = strings.TrimSpace(string(exit.Stderr))
+		}
+		return nil, e
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
+}
+
 func git(ctx context.Context, dir, rev string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
