@@ -22,8 +22,9 @@ func newDiff(a *app) *cobra.Command {
 		Use:   "diff",
 		Short: "Show what differs between sources and hosts, and what a reload would do",
 		Long: `Compare the sources with what runs, function by function, and show what a push
-would do: which functions a patch replaces and why, which plugins a swap, and what
-takes a restart. No process is touched, and nothing is linked.
+would do: which functions a patch replaces and why, which plugins a swap and what
+that makes of their variables, and what takes a restart. No process is touched, and
+nothing is linked.
 
 Without --host, running hosts are compared; with it a binary, which need not run.
 --base names the git revision that the binary was built from; without it that is
@@ -55,7 +56,7 @@ func (s *session) diff(ctx context.Context, base string, detailed bool) error {
 	}
 	defer b.Close()
 	src := deploy.Sources{
-		Mode: s.mode(), Binary: s.binaryOf, Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch,
+		Mode: s.mode(), Binary: s.binaryOf, Snapshot: b.Snapshot, PlanPatch: b.PlanPatch, PlanGenerationPatch: b.PlanGenerationPatch, PlanState: b.PlanState,
 		Find: func(ctx context.Context, names []string) ([]builder.Plugin, error) {
 			return s.selection(nil).find(ctx, b, names)
 		},
@@ -183,6 +184,9 @@ func pluginDiff(v deploy.Verdict, p deploy.PluginVerdict) ui.PluginDiff {
 	if p.Way == choose.InPlace || p.Way == choose.ToBase {
 		one.Verdict, one.Base = control.Patched, p.Base.Generation
 	}
+	if p.State != nil {
+		one.State = stateDiff(p.State)
+	}
 	switch {
 	case p.Way == choose.ToBase:
 		one.Reason = p.Base.Back()
@@ -197,6 +201,22 @@ func pluginDiff(v deploy.Verdict, p deploy.PluginVerdict) ui.PluginDiff {
 		}
 	}
 	return one
+}
+
+// stateDiff puts what becomes of a plugin's variables into the answer.
+func stateDiff(p *builder.StatePlan) *ui.StateDiff {
+	d := &ui.StateDiff{
+		Carried: p.Count(builder.StateCarried), Converted: p.Count(builder.StateConverted), Reset: p.Count(builder.StateReset),
+		Added: p.Count(builder.StateAdded), Lost: p.Count(builder.StateLost), Refused: p.Count(builder.StateRefused),
+		Code: p.Code, Reason: p.Reason,
+	}
+	for _, v := range p.Variables {
+		d.Variables = append(d.Variables, ui.VariableDiff{
+			Name: v.Package + "." + v.Name, Outcome: string(v.Outcome), Old: v.Old, New: v.New,
+			Code: v.Code, Text: v.Text, If: v.If, Notes: v.Notes,
+		})
+	}
+	return d
 }
 
 func shows(all []ui.FindingDiff, r *choose.RefusedError) bool {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -163,5 +164,50 @@ func TestPredictionOfAPatchedGenerationNamesFunctions(t *testing.T) {
 	}
 	if ev := said[2]; ev.Verdict != control.Patched || ev.Reason != "would go back to the code of generation 7" {
 		t.Errorf("%+v", ev)
+	}
+}
+
+func TestVerdictsTellWhatASwapMakesOfState(t *testing.T) {
+	tr := &tree{done: new(done), loaded: loaded{verdict: builder.MustRestart, findings: []builder.Finding{{Code: "HG0001", Refuse: true}}}}
+	all := two()
+	serve(&all[0], 3, "old", false)
+	serve(&all[1], 4, "old", true)
+	src := tr.sources(choose.Auto, "pricing")
+	var asked []string
+	src.PlanState = func(_ context.Context, _ builder.Host, p builder.Plugin, _ []builder.Plugin, key string) (*builder.StatePlan, error) {
+		asked = append(asked, p.Name+" "+key)
+		return &builder.StatePlan{Variables: []builder.StateVariable{{Package: "x/pricing", Name: "n", Outcome: builder.StateRefused, Code: "HG0032"}}}, nil
+	}
+	verdicts, err := Verdicts(t.Context(), src, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) != 1 || asked[0] != "pricing old" {
+		t.Errorf("asked %q, want once for what both serve", asked)
+	}
+	for _, v := range verdicts {
+		var refused *builder.ConflictError
+		if d := v.Differ[0]; d.Way != choose.BySwap || d.State.Count(builder.StateRefused) != 1 || !errors.As(d.Err, &refused) {
+			t.Errorf("got %+v", d)
+		}
+	}
+
+	// What is patched keeps its variables, and what is pushed asks nothing.
+	asked, tr.loaded = nil, loaded{}
+	if _, err := Verdicts(t.Context(), src, all); err != nil || len(asked) > 0 {
+		t.Errorf("asked %q, %v", asked, err)
+	}
+	tr.loaded = loaded{verdict: builder.MustRestart, findings: []builder.Finding{{Code: "HG0001", Refuse: true}}}
+	if _, err := FromSources(t.Context(), src, all, false); err != nil || len(asked) > 0 {
+		t.Errorf("a push asked %q, %v", asked, err)
+	}
+
+	// What keeps diff from asking is no verdict about the sources.
+	full := errors.New("no space left on device")
+	src.PlanState = func(context.Context, builder.Host, builder.Plugin, []builder.Plugin, string) (*builder.StatePlan, error) {
+		return nil, full
+	}
+	if all, err := Verdicts(t.Context(), src, all); err != nil || !errors.Is(all[0].Err, full) || all[0].Differ[0].Err != nil {
+		t.Errorf("got %+v, %v", all, err)
 	}
 }

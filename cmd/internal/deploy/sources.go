@@ -26,6 +26,10 @@ type Sources struct {
 	// PlanGenerationPatch plans a patch of what was loaded: the generation of a
 	// plugin that has the key.
 	PlanGenerationPatch func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin, key string) (*builder.PatchPlan, error)
+	// PlanState says what a swap would make of a plugin's variables, where the
+	// generation that has the key serves, or the built-in; nil does not ask. Verdicts
+	// do, and nothing that loads anything.
+	PlanState func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin, key string) (*builder.StatePlan, error)
 }
 
 // binary is what the sources ask of the processes that run one binary.
@@ -36,6 +40,8 @@ type binary struct {
 	targeted bool
 	always   bool  // plan a patch also where it seems that there is nothing to patch
 	err      error // why there is no snapshot
+	host     builder.Host
+	states   map[choose.Loaded]*builder.StatePlan // of swaps, by what serves
 }
 
 // FromSources plans every plugin, and the hosts' own code, for every binary that
@@ -84,10 +90,10 @@ func (b *binary) plan(ctx context.Context, src Sources, same []control.Status) e
 	if src.Binary == nil {
 		src.Binary = func(st control.Status) (string, error) { return hosts.FindBinary(st) }
 	}
-	var host builder.Host
-	if host.Binary, b.err = src.Binary(same[0]); b.err != nil {
+	if b.host.Binary, b.err = src.Binary(same[0]); b.err != nil {
 		return nil
 	}
+	host := b.host
 	snap, err := src.Snapshot(ctx, host, b.Plugins)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

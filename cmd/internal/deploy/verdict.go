@@ -32,6 +32,7 @@ type PluginVerdict struct {
 	Base    choose.Base          // what is patched
 	Live    bool                 // it is what serves already
 	Instead *choose.RefusedError // why it is no patch
+	State   *builder.StatePlan   // where the way is BySwap, and Sources.PlanState was asked
 	Err     error                // why there is no way
 }
 
@@ -56,7 +57,11 @@ func Verdicts(ctx context.Context, src Sources, all []control.Status) ([]Verdict
 			return nil, err
 		}
 		for _, st := range same {
-			verdicts = append(verdicts, b.verdict(st, false))
+			v := b.verdict(st, false)
+			if err := b.foresee(ctx, src, &v); err != nil {
+				return nil, err
+			}
+			verdicts = append(verdicts, v)
 		}
 	}
 	return verdicts, nil
@@ -78,7 +83,42 @@ func Compare(ctx context.Context, src Sources, host builder.Host) (Verdict, erro
 	if b.Patch != nil {
 		st.Package = b.Patch.Name
 	}
-	return b.verdict(st, true), nil
+	v := b.verdict(st, true)
+	return v, b.foresee(ctx, src, &v)
+}
+
+// foresee adds to a verdict what becomes of state where a swap is the way, and that
+// there is none where the process would refuse it. Hosts in which the same serves share
+// the answer. Errors are those of ctx: others are the verdict's.
+func (b *binary) foresee(ctx context.Context, src Sources, v *Verdict) error {
+	if src.PlanState == nil || v.Err != nil {
+		return nil
+	}
+	bases := choose.HostOf(v.Host).Bases
+	for i := range v.Differ {
+		d := &v.Differ[i]
+		at := slices.IndexFunc(b.Plugins, func(p builder.Plugin) bool { return p.Name == d.Plugin })
+		if d.Way != choose.BySwap || d.Err != nil || at < 0 {
+			continue
+		}
+		id := choose.Loaded{Plugin: d.Plugin, Key: bases[d.Plugin].Key}
+		if b.states[id] == nil {
+			plan, err := src.PlanState(ctx, b.host, b.Plugins[at], b.Plugins, id.Key)
+			switch {
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case err != nil:
+				v.Err = err
+				return nil
+			case b.states == nil:
+				b.states = map[choose.Loaded]*builder.StatePlan{}
+			}
+			b.states[id] = plan
+		}
+		d.State = b.states[id]
+		d.Err = d.State.Err()
+	}
+	return nil
 }
 
 // verdict decides for one host. A plugin may be swapped only because the host may

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -198,6 +199,36 @@ func TestColorIsForTerminalsUnlessAskedFor(t *testing.T) {
 	}
 }
 
+// refusedState has a variable of each outcome.
+func refusedState() *StateDiff {
+	const shop = "example.com/shop/"
+	return &StateDiff{
+		Carried: 2, Converted: 1, Reset: 1, Added: 1, Lost: 1, Refused: 1,
+		Variables: []VariableDiff{
+			{Name: shop + "rules.calls", Outcome: "carried", Old: "int", New: "int"},
+			{Name: shop + "rules.last", Outcome: "lost", Old: "string", Code: "HG0002", Text: "the new code has no such variable"},
+			{Name: shop + "rules.limit", Outcome: "refused", Old: "string", New: "int", Code: "HG0032", Text: "what is string cannot become int without loss, in example.com/shop/rules.limit (string before, int now)"},
+			{Name: shop + "rules.load", Outcome: "reset", Old: "func()", New: "func()", Code: "HG0070", Text: "it starts as the new code makes it"},
+			{Name: shop + "rules.mu", Outcome: "carried", Old: "sync.Mutex", New: "sync.Mutex", If: []string{"the lock is free"}},
+			{Name: shop + "rules.next", Outcome: "added", New: "int"},
+			{
+				Name: shop + "rules.seen", Outcome: "converted", Old: "map[string]*example.com/shop/rules.entry", New: "map[string]*example.com/shop/rules.entry",
+				Code: "HG0001", Text: "example.com/shop/rules.entry adds name; int64 becomes int16",
+				If:    []string{"every int64 fits into int16", "every chan example.com/shop/rules.entry is nil"},
+				Notes: []string{"function literals and method values keep the old code and what they captured"},
+			},
+		},
+	}
+}
+
+func TestDiffJSONOfState(t *testing.T) {
+	data, err := json.MarshalIndent(PluginDiff{Plugin: "pricing", Verdict: control.RestartRequired, Generation: 2, Code: "HG0032", Pending: true, State: refusedState()}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "diff_state.json.golden", string(data)+"\n")
+}
+
 func TestDiffText(t *testing.T) {
 	golden(t, "diff.txt.golden", text(t, func(b *bytes.Buffer) error {
 		return Diff(b, []HostDiff{
@@ -229,6 +260,17 @@ func TestDiffText(t *testing.T) {
 				},
 				{Plugin: "greet", Verdict: control.Patched, Generation: 4, Base: 3, Key: key8, Functions: []FunctionDiff{{Name: "greet.Hello", Change: "changed"}}},
 				{Plugin: "tax", Verdict: control.Patched, Generation: 6, Base: 5, Key: key8, Pending: true, Reason: "back to the code of generation 5"},
+			}},
+			{Host: "shop", PID: 816, Verdict: control.RestartRequired, Pending: true, Plugins: []PluginDiff{
+				{
+					Plugin: "pricing", Verdict: control.RestartRequired, Generation: 2, Code: "HG0032", Pending: true,
+					Reason: "state cannot be carried over: example.com/shop/rules.limit cannot be converted", State: refusedState(),
+				},
+				{Plugin: "greet", Verdict: control.Swapped, Generation: 1, Key: key8, Pending: true, State: &StateDiff{
+					Carried: 1, Variables: []VariableDiff{{Name: "example.com/shop/greet.n", Outcome: "carried"}},
+				}},
+				{Plugin: "none", Verdict: control.Swapped, Generation: 1, Key: key8, Pending: true, State: &StateDiff{}},
+				{Plugin: "tax", Verdict: control.Swapped, Key: key7, Pending: true, State: &StateDiff{Code: "HG0099", Reason: "package variables start anew: the host was built with -race"}},
 			}},
 			{Host: "shop", PID: 814, Verdict: control.Patched, Pending: true, Reason: "back to what the host was built from"},
 		}, plain())

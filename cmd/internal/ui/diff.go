@@ -60,6 +60,7 @@ type PluginDiff struct {
 	Findings   []FindingDiff   `json:"findings,omitempty"`
 	Code       string          `json:"code,omitempty"`
 	Reason     string          `json:"reason,omitempty"`
+	State      *StateDiff      `json:"state,omitempty"` // absent where a swap is not what would happen
 }
 
 // Diff writes what differs, a block for each host.
@@ -72,6 +73,12 @@ type PluginDiff struct {
 //	  swapped  pricing             v3 -> 3fa91c
 //	  patched  greet               v2  1 func  (live already)
 //	  changed  greet.Hello
+//
+//	shop (pid 814)  swapped
+//	  swapped    pricing     v1 -> 3fa91c  HG0001 not patched: ...
+//	  state      pricing     4 carried, 1 converted, 1 lost
+//	  converted  rules.seen  rules.entry adds name; int becomes int64
+//	  lost       rules.last  the new code has no such variable
 //
 //	other (pid 813)  RESTART REQUIRED
 //	  HG0001   cart.Cart: its fields changed (+Note), and the program has values of the old layout
@@ -149,7 +156,8 @@ func pluginRows(p PluginDiff) [][]string {
 	if p.Reason != "" {
 		text += "  " + Clean(strings.TrimSpace(p.Code+" "+p.Reason))
 	}
-	return append([][]string{{"", pad(Clean(string(p.Verdict)), wordWidth-1), Clean(p.Plugin), text}}, functions...)
+	rows := append([][]string{{"", pad(Clean(string(p.Verdict)), wordWidth-1), Clean(p.Plugin), text}}, functions...)
+	return append(rows, stateRows(p.Plugin, p.State)...)
 }
 
 // kindOf gives the event that a verdict comes with.

@@ -66,6 +66,13 @@ func Read(importPath, archive string, original func(string) string) (syms []arti
 	return syms, nil
 }
 
+// Spell writes a type in the grammar that package typename documents, as typename.Of
+// writes one that reflect has.
+func Spell(t types.Type) string {
+	w := writer{original: func(path string) string { return path }}
+	return w.of(t)
+}
+
 // writer writes types in the grammar that package typename documents.
 type writer struct {
 	original func(importPath string) string

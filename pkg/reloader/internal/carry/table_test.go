@@ -249,12 +249,17 @@ func TestEveryChangeIsCarriedOrRefused(t *testing.T) {
 	if len(changes) < 100 {
 		t.Errorf("%d changes", len(changes))
 	}
+	var all []told
 	for _, c := range changes {
 		t.Run(c.name, func(t *testing.T) {
+			x := planned(c)
+			defer func() { all = append(all, x) }()
 			if c.refused != "" {
-				if why := mustRefuse(t, state{"v": c.was}, state{"v": c.now}); !strings.Contains(why.Error(), c.refused) {
+				why := mustRefuse(t, state{"v": c.was}, state{"v": c.now})
+				if !strings.Contains(why.Error(), c.refused) {
 					t.Errorf("got %q", why)
 				}
+				x.Refused = why.Reason
 				return
 			}
 			report := mustCarry(t, state{"v": c.was}, state{"v": c.now})
@@ -265,13 +270,15 @@ func TestEveryChangeIsCarriedOrRefused(t *testing.T) {
 			if got := show(c.now); want != "-" && got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			notes := ""
 			for _, f := range report.Findings {
-				notes += f.Code + " "
+				x.Found += f.Code + " "
 			}
-			if notes != c.notes {
+			if x.Found != c.notes {
 				t.Errorf("found %+v", report.Findings)
 			}
 		})
+	}
+	if len(all) == len(changes) { // and not some of them, by -run
+		checkCorpus(t, all)
 	}
 }

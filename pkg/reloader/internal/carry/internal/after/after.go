@@ -219,6 +219,8 @@ func OfGrown(g *Grown) int { return g.ID }
 func Closure(n int) func() int { return func() int { return n } }
 
 // GrownClosure gives one that takes a type that changes.
+//
+//go:noinline
 func GrownClosure(n int) func(*Grown) int { return func(g *Grown) int { return g.ID + n } }
 
 // SameClosure gives one that takes a type that does not.
