@@ -106,9 +106,9 @@ func (p *StatePlan) Err() error {
 // binary loaded the sources as a new generation. key is that of the generation that
 // serves, or that what serves is a patch of; "" is the built-in. plugins are as for
 // PlanPatch. No process is asked, and nothing is linked. What the built-in is taken to
-// be built from is compiled and held against the binary, once for each binary, which takes
-// about a second; else only packages that the plugin imports are compiled, which the go
-// command mostly has in its cache.
+// be built from is compiled and held against the binary, once for each binary; else only
+// packages that the plugin imports are compiled, which the go command mostly has in its
+// cache.
 //
 // Errors: those of a Plan in Snapshot.Errors, of ctx, and of files. What keeps the answer
 // from being known is no error but StatePlan.Reason.
