@@ -85,7 +85,7 @@ func (j *judge) condition(x *relation) (condition, note string) {
 			condition = fmt.Sprintf("no %s leads to what has another type now", rs.spell(x.old))
 		}
 	case channel:
-		if !x.same && !rs.isInert(x) {
+		if !x.same && !rs.isTwin(x) {
 			condition = fmt.Sprintf("every %s is nil", rs.spell(x.old))
 		}
 	case function:

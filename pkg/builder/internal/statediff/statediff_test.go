@@ -124,11 +124,10 @@ var edits = []struct {
 	},
 	{
 		name:   "a channel of pointers beside a lock",
-		before: `var mu sync.Mutex; var c chan *T; var d chan map[string]T; var e chan []T; type T struct{ n int }`,
-		after:  `var mu sync.Mutex; var c chan *T; var d chan map[string]T; var e chan []T; type T struct{ n int }`,
+		before: `var mu sync.Mutex; var c chan *T; var d chan *U; type T struct{ n int }; type U struct{ n int }`,
+		after:  `var mu sync.Mutex; var c chan *T; var d chan *U; type T struct{ n int }; type U struct{ n, m int }`,
 		want: []string{
-			"carried c if every chan *example.com/shop.T is nil", "carried d if every chan map[string]example.com/shop.T is nil",
-			"carried e if every chan []example.com/shop.T is nil", "carried mu if the lock is free",
+			"carried c", "converted d: example.com/shop.U adds m (HG0001) if every chan *example.com/shop.U is nil", "carried mu if the lock is free",
 		},
 	},
 	{

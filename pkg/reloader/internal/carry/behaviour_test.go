@@ -179,6 +179,30 @@ func TestApartSharesNothingOfThePlugins(t *testing.T) {
 	}
 }
 
+// Goroutines of both generations may wait at it: there can be no second one.
+func TestAChannelIsSharedAlsoWhereTheRestIsCopied(t *testing.T) {
+	first := before.NewSame(1, "a", nil)
+	jobs, latest := make(chan *before.Same, 2), first
+	jobs <- first
+	var jobs2 chan *after.Same
+	var latest2 *after.Same
+	x, err := prepare(oldGeneration(state{"jobs": &jobs, "latest": &latest}), newGeneration(state{"jobs": &jobs2, "latest": &latest2}), Options{Apart: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.Commit()
+	jobs <- before.NewSame(2, "b", nil)
+	if got := <-jobs2; got.N != 1 || show(got) != show(first) || len(jobs) != 1 {
+		t.Errorf("got %s, and %d are left", show(got), len(jobs))
+	}
+	if got := <-jobs2; got.N != 2 {
+		t.Errorf("got %s", show(got))
+	}
+	if show(latest2) != show(first) {
+		t.Errorf("the latest is %s", show(latest2))
+	}
+}
+
 func TestALockInAVariableIsNoticed(t *testing.T) {
 	l, p := before.Locks{}, &before.Locks{}
 	l2, p2 := after.Locks{}, &after.Locks{}

@@ -56,8 +56,9 @@
 //     literals, method values and functions that are gone keep the old code, with a
 //     note, as long as their types have not changed. A variable that holds one of these, and
 //     whose initialiser has put a function there, starts anew instead: that is code.
-//   - A channel is shared, whatever is in it; of elements whose definition changed
-//     only a nil one is carried.
+//   - A channel is shared, whatever is in it, where all that its elements can lead to
+//     has the same definition: goroutines may wait at it. What is in it then leads to the
+//     old objects, of which there may be copies beside. Else only a nil one is carried.
 //   - Mutexes, wait groups and conditions are shared with memory that is shared, and
 //     are copied when they are free. sync.Once stays done, sync.Map is copied or shared
 //     as maps are, sync.Pool begins empty.

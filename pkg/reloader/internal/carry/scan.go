@@ -201,7 +201,7 @@ func (c *carrier) walk(r *relation, a address) *Refusal {
 			}
 		}
 	case channel:
-		if !a.load().isNil() && r.old != r.new {
+		if !a.load().isNil() && r.old != r.new && !r.isTwin() {
 			return c.refuse(a, r, CodeUnknown, "a channel of a type that has changed cannot be carried: goroutines may wait at it")
 		}
 	case special:
