@@ -4,7 +4,6 @@ package retained
 
 import (
 	"cmp"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -66,7 +65,7 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 	)
 	wanted := map[string]Variable{ownAnchor: {}, modules: {}, mheap: {}, itabs: {}, allgs: {}, allp: {}, spanType: {}, modType: {}}
 	p := &program{}
-	err := eachSymbol("/proc/self/exe", func(s abi.DynamicSymbol) {
+	err := abi.EachDynamicSymbolOf("/proc/self/exe", func(s abi.DynamicSymbol) {
 		if !s.Defined || s.Value == 0 {
 			return
 		}
@@ -106,19 +105,6 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 	slices.SortFunc(p.variables, func(a, b Variable) int { return cmp.Compare(a.Address, b.Address) })
 	return p, nil
 })
-
-func eachSymbol(path string, visit func(abi.DynamicSymbol)) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return abi.EachDynamicSymbol(f, info.Size(), visit)
-}
 
 // typeAt makes a type of the address of its description.
 func typeAt(addr uintptr) reflect.Type {
