@@ -107,7 +107,7 @@ func (h *host) note(ctx context.Context) *control.Event {
 func TestWhatTheProgramKeepsOfAnOldGenerationIsFound(t *testing.T) {
 	cases := []struct{ kind, want string }{
 		{"pointer", "main.orders … → a value of type *main.Order"},
-		{"boxed", "main.front … (main.desk).current → a value of type main.point"},
+		{"boxed", "main.front (main.desk).current → a value of type main.point"},
 		{"slice", "main.registry … → a value of type []main.Order"},
 		{"function", "main.callbacks … → function kept0.plain"},
 		{"closure", "main.callbacks … → function kept0.Make.func1"},

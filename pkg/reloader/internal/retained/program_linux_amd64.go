@@ -267,7 +267,8 @@ func packageOf(symbol string) string {
 }
 
 // ofRuntime reports whether a package's variables are the runtime's own books, which
-// lead to everything, or those of package plugin, which has all plugins.
+// lead to everything, those of package plugin, which has all plugins, or those of
+// package reflect, which remembers types.
 func ofRuntime(path string) bool {
-	return path == "runtime" || path == "plugin" || strings.HasPrefix(path, "internal/runtime/") || path == ""
+	return path == "runtime" || path == "plugin" || path == "reflect" || strings.HasPrefix(path, "internal/runtime/") || path == ""
 }

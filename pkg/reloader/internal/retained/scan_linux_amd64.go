@@ -139,8 +139,11 @@ func (l *look) scan(from, to uintptr, parent int32) {
 			l.leadToLiteral(w, parent, addr-from, before)
 		default:
 			t := l.thingAt(w)
-			if t == nil || t.kind == Value && l.isTypeOnly(before) {
+			if t == nil || t.kind == Value && (l.isTypeOnly(before) || l.isPointer(parent, addr-from)) {
 				break
+			}
+			if t.kind == Value && l.typ(w) != nil && (addr+16 > to || word(addr+8) < 4096) {
+				break // no interface: what it holds would be next
 			}
 			l.note(t, parent, addr-from)
 			if t.kind == Value {
@@ -264,6 +267,13 @@ func (l *look) fieldOf(parent int32, offset uintptr) (string, reflect.Type) {
 	return fieldAt(t.Type, offset-t.from)
 }
 
+// isPointer reports whether a word is known to be a pointer to something, and no part of
+// an interface.
+func (l *look) isPointer(parent int32, offset uintptr) bool {
+	_, t := l.fieldOf(parent, offset)
+	return t != nil && t.Kind() == reflect.Pointer
+}
+
 // note enters that a thing was found at a word of a visit or root.
 func (l *look) note(t *thing, parent int32, offset uintptr) {
 	root := parent
@@ -290,7 +300,7 @@ func (l *look) path(parent int32, offset uintptr) string {
 		if name, _ := l.fieldOf(parent, offset); name != "" {
 			step = name
 			if _, known := l.types[int(v.parent)]; !known {
-				step = fmt.Sprintf(" … (%v)%s", l.types[int(parent)].Type, name)
+				step = fmt.Sprintf(" (%v)%s", l.types[int(parent)].Type, name)
 			}
 		}
 		steps = append(steps, step)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -74,6 +75,7 @@ func run() error {
 			if err != nil || string(b) != "{}" {
 				return fmt.Errorf("%s, %w", b, err)
 			}
+			reflect.PointerTo(reflect.SliceOf(reflect.TypeOf(handle.Get()("boxed")))) // it remembers both
 			fmt.Println("seen")
 		case "look":
 			n, err := strconv.Atoi(words[1])
