@@ -7,7 +7,8 @@
 // that they lead to, with two differences. It does not ask what a word means: each
 // that is an address inside of an object leads to that object. And it stops nobody;
 // who allocates and frees meanwhile goes on. So what is found was there while it was
-// looked for, and what moved at that time may be missed.
+// looked for, and what moved at that time may be missed. What is found is looked for a
+// second time: see Find.
 //
 // Nothing that is not a word of the program's own memory is read:
 //

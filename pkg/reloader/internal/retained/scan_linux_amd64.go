@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"strings"
 )
 
 // look is one look under way. What is to be visited is a queue, so that the way to
@@ -43,18 +44,45 @@ type visit struct {
 	offset uint32 // in the parent; from 32 GB on it is wrong
 }
 
-const chunk = 1 << 14
+const (
+	chunk     = 1 << 14
+	mostTyped = 1 << 18 // beyond, the ways get less precise
+)
 
 type finding struct {
 	root string
 	thing
 }
 
-// Find looks for what the program holds of generations. One look is to go on at a
-// time. It takes memory for the marks, a bit an object, and for the queue; see Options.
+// Find looks for what the program holds of generations. Looks may overlap. Each takes
+// memory for the marks, a bit an object, and for the queue; see Options.
+//
+// An object may be freed, and its memory used for another, between the moment in which
+// something led to it and that in which it is read: then what the other one has seems to
+// be there. So where something was found all is looked through once more, and what is
+// found both times counts. The bounds are those of each time.
 //
 // Errors: *[Error], where this process cannot be looked through.
-func Find(gens []Generation, opts Options) (_ *Look, err error) {
+func Find(gens []Generation, opts Options) (*Look, error) {
+	first, err := find(gens, opts)
+	if err != nil || len(first.Found) == 0 {
+		return first, err
+	}
+	again, err := find(gens, opts)
+	if err != nil {
+		return nil, err
+	}
+	again.Found = slices.DeleteFunc(again.Found, func(f Found) bool {
+		return !slices.ContainsFunc(first.Found, func(was Found) bool {
+			return was.Generation == f.Generation && was.Kind == f.Kind && was.Name == f.Name && was.Root == f.Root
+		})
+	})
+	again.Bytes, again.Objects, again.Part = again.Bytes+first.Bytes, max(again.Objects, first.Objects), again.Part || first.Part
+	return again, nil
+}
+
+// find looks once.
+func find(gens []Generation, opts Options) (_ *Look, err error) {
 	opts.complete()
 	p, err := findProgram()
 	if err != nil {
@@ -103,18 +131,21 @@ func (l *look) more() bool {
 	return !l.stopped
 }
 
-// scanVariables begins with the variables of the program's own packages, then takes
-// those of others: what several lead to is told of the first.
+// scanVariables begins with the variables of main and of packages outside the standard
+// library: what several lead to is told of the one that is fewest steps away, and of the
+// first of these.
 func (l *look) scanVariables() {
-	for _, v := range l.program.variables {
-		path := packageOf(v.Name)
-		if isLiteral(v) || ofRuntime(path) || l.opts.Hidden(path) {
-			continue
-		}
-		l.roots = append(l.roots, v)
-		l.scan(v.Address, v.Address+v.Size, int32(-len(l.roots)))
-		if !l.more() {
-			return
+	for _, own := range []bool{true, false} {
+		for _, v := range l.program.variables {
+			path := packageOf(v.Name)
+			if isLiteral(v) || ofRuntime(path) || l.opts.Hidden(path) || own != (path == "main" || strings.Contains(path, ".")) {
+				continue
+			}
+			l.roots = append(l.roots, v)
+			l.scan(v.Address, v.Address+v.Size, int32(-len(l.roots)))
+			if !l.more() {
+				return
+			}
 		}
 	}
 }
@@ -216,7 +247,7 @@ func (l *look) enqueue(w, object uintptr, parent int32, offset, before uintptr) 
 		l.queue = append(l.queue, new([chunk]visit))
 	}
 	*l.at(l.queued) = visit{object, parent, uint32(offset / 8)}
-	if t := l.typeOf(parent, offset, before); t != nil {
+	if t := l.typeOf(parent, offset, before); t != nil && len(l.types) < mostTyped {
 		l.types[l.queued] = typed{t, w - object}
 	}
 	l.queued++

@@ -27,7 +27,7 @@ type meaning struct {
 	low      uintptr      // of all images of generations
 	high     uintptr
 	ownItabs map[uintptr]*thing // elsewhere than in these images
-	things   map[uintptr]*thing // by the word; nil is none
+	things   map[uintptr]*thing // by the word; nil is none. Its complement: this is on the heap, too
 	closures map[uintptr]*thing // by the address of code
 }
 
@@ -136,14 +136,14 @@ func (m *meaning) moduleOf(addr uintptr) *module {
 
 // typ gives the type whose description is at addr; nil where there is none.
 func (m *meaning) typ(addr uintptr) reflect.Type {
-	if t, ok := m.known[addr]; ok {
+	if t, ok := m.known[^addr]; ok {
 		return t
 	}
 	var t reflect.Type
 	if m.describesType(addr) {
 		t = typeAt(addr)
 	}
-	m.known[addr] = t
+	m.known[^addr] = t
 	return t
 }
 
@@ -230,7 +230,7 @@ func (m *meaning) ownFunc(gens []Generation, o *old, addr uintptr) string {
 
 // thing says what a word is that lies in the image of a generation.
 func (m *meaning) thing(gens []Generation, o *old, w uintptr) *thing {
-	if t, ok := m.things[w]; ok {
+	if t, ok := m.things[^w]; ok {
 		return t
 	}
 	var found *thing
@@ -255,7 +255,7 @@ func (m *meaning) thing(gens []Generation, o *old, w uintptr) *thing {
 			}
 		}
 	}
-	m.things[w] = found
+	m.things[^w] = found
 	return found
 }
 
