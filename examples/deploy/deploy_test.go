@@ -169,7 +169,7 @@ func (s *service) process() {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	giveUp := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
+	giveUp := time.AfterFunc(2*patience+2*loadLength(s.t), func() { _ = cmd.Process.Kill() })
 	s.t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()

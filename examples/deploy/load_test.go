@@ -31,13 +31,7 @@ const clients = 16
 
 func TestDeploymentsUnderLoadFailNoRequest(t *testing.T) {
 	s := start(t)
-	length := 2 * time.Second
-	if text := os.Getenv("HOTGO_TEST_LOAD"); text != "" {
-		var err error
-		if length, err = time.ParseDuration(text); err != nil {
-			t.Fatalf("HOTGO_TEST_LOAD: %v", err)
-		}
-	}
+	length := loadLength(t)
 	versions := []string{s.artifact("each = 10", "each = 11"), s.artifact("each = 11", "each = 12")}
 
 	calm := s.drive(func() { <-time.After(length) })
@@ -66,6 +60,19 @@ func TestDeploymentsUnderLoadFailNoRequest(t *testing.T) {
 	}
 	t.Logf("without: %s", calm)
 	t.Logf("with %d deployments in %d processes: %s", deployed, processes, busy)
+}
+
+func loadLength(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("HOTGO_TEST_LOAD")
+	if text == "" {
+		return 2 * time.Second
+	}
+	length, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("HOTGO_TEST_LOAD: %v", err)
+	}
+	return length
 }
 
 // artifact edits the plugin and builds it.
