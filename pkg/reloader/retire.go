@@ -25,7 +25,6 @@ func (h *Host) retireInBackground(e *ending, told <-chan struct{}) {
 			<-told
 			h.record(ev)
 		})
-		h.lookForRetained()
 	})
 }
 
