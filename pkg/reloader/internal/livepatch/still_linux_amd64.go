@@ -164,12 +164,13 @@ func (s *stillness) do(watch *watch, calls []span, f func()) (pause time.Duratio
 // has no frame, is found nowhere else.
 const mostTop = 64
 
-// onStacks gives an address in the code of maps, or of calls, that a goroutine
-// returns to. The goroutines that code of calls was started as do not count for it.
+// onStacks gives an address in the code of calls that a goroutine returns to, or else
+// one in the code of maps: who asks knows the calls. The goroutines that code of calls
+// was started as do not count for it.
 //
 //go:norace
 func (s *stillness) onStacks(calls []span) uintptr {
-	here := 0
+	here, inMaps := 0, uintptr(0)
 	self := uintptr(unsafe.Pointer(&here))
 	for _, gp := range *s.allgs {
 		g := uintptr(gp)
@@ -196,8 +197,11 @@ func (s *stillness) onStacks(calls []span) uintptr {
 		// Where a function asked for more stack, it has done nothing and has no
 		// frame yet: its caller is found on top.
 		case s.asksForStack(pc):
-			if caller := *at[uintptr](sp); s.isMaps(pc) || s.isMaps(caller) || within(caller, calls) {
+			switch caller := *at[uintptr](sp); {
+			case within(caller, calls):
 				return caller
+			case s.isMaps(pc) || s.isMaps(caller):
+				inMaps = caller
 			}
 		// What was interrupted may be what code of maps calls, a comparison of keys,
 		// and have no frame yet. Its stack begins above runtime.asyncPreempt's frame.
@@ -205,19 +209,22 @@ func (s *stillness) onStacks(calls []span) uintptr {
 			if own := *at[uintptr](bp); sp <= own && own+32 <= high {
 				for _, caller := range [...]uintptr{*at[uintptr](own + 16), *at[uintptr](own + 24)} {
 					if s.isMaps(caller) {
-						return caller
+						inMaps = caller
 					}
 				}
 			}
 		}
 		for sp <= bp && bp+16 <= high {
-			if pc := *at[uintptr](bp + 8); s.isMaps(pc) || within(pc, calls) {
+			switch pc := *at[uintptr](bp + 8); {
+			case within(pc, calls):
 				return pc
+			case s.isMaps(pc):
+				inMaps = pc
 			}
 			sp, bp = bp+16, *at[uintptr](bp)
 		}
 	}
-	return 0
+	return inMaps
 }
 
 // asksForStack reports whether who goes on at pc had called for more stack. Calls out
