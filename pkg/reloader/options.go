@@ -64,10 +64,10 @@ type Options struct {
 	RestoreTimeout time.Duration
 
 	// ConfirmAfter is how long a generation has to be live to count as healthy; 0
-	// means 30 s. A health window that is not over yet puts it off. Close makes it
-	// so at once. If the process ends before, in any
-	// other way, the generation is quarantined: it is not restored, and refused
-	// until somebody releases it. Without Dir it means nothing.
+	// means 30 s. A health window that is not over yet puts it off. Close makes it so
+	// at once. If the process ends before, in any other way, the generation is
+	// quarantined: it is not restored, and refused until somebody releases it. Without
+	// Dir it means nothing.
 	ConfirmAfter time.Duration
 
 	// DirBudget bounds the bytes of the artifacts in Dir; 0 means 1 GiB. Above it
