@@ -7,7 +7,6 @@ import (
 	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/deploy"
 	"github.com/hotgo/hotgo/pkg/builder"
-	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // buildPatch builds a patch of the host's own code.
@@ -67,7 +66,7 @@ func (s *session) buildPatch(ctx context.Context, named []string, base string) (
 		}
 	}
 	for _, f := range plan.Findings {
-		one.Notes = append(one.Notes, control.Finding{Code: f.Code, Symbol: f.Symbol, Text: f.Text})
+		one.Notes = append(one.Notes, choose.Finding(f))
 		if !s.cfg.Quiet {
 			s.say("%s %s", f.Code, f.Text)
 		}

@@ -229,5 +229,5 @@ func shows(all []ui.FindingDiff, r *choose.RefusedError) bool {
 }
 
 func findingDiff(f builder.Finding) ui.FindingDiff {
-	return ui.FindingDiff{Finding: control.Finding{Code: f.Code, Symbol: f.Symbol, Text: f.Text}, Refused: f.Refuse}
+	return ui.FindingDiff{Finding: choose.Finding(f), Refused: f.Refuse}
 }

@@ -142,3 +142,17 @@ func fromConflict(unit string, c *builder.ConflictError) *RefusedError {
 	}
 	return e
 }
+
+// Finding gives one of the builder's findings as events have it.
+func Finding(f builder.Finding) control.Finding {
+	return control.Finding{Code: f.Code, Symbol: f.Symbol, Text: f.Text}
+}
+
+// Findings gives all of them so, nil for none.
+func Findings(all []builder.Finding) []control.Finding {
+	var out []control.Finding
+	for _, f := range all {
+		out = append(out, Finding(f))
+	}
+	return out
+}

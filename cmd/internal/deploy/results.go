@@ -5,7 +5,6 @@ import (
 
 	"github.com/hotgo/hotgo/cmd/internal/choose"
 	"github.com/hotgo/hotgo/cmd/internal/rollout"
-	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
@@ -69,7 +68,7 @@ func (r Result) predict() control.Event {
 				ev.Functions = append(ev.Functions, f.Name)
 			}
 		}
-		ev.Notes = findings(c.Patch.Findings)
+		ev.Notes = choose.Findings(c.Patch.Findings)
 	}
 	return ev
 }
@@ -115,17 +114,9 @@ func (c *Change) complete(ev control.Event, st control.Status) control.Event {
 		ev.Code = c.Instead.Code()
 		ev.Reason = "not patched: " + c.Instead.Reason()
 	}
-	ev.Notes = append(ev.Notes, findings(c.Notes)...)
+	ev.Notes = append(ev.Notes, choose.Findings(c.Notes)...)
 	if c.Plan != nil && ev.Event == control.KindLoaded {
-		ev.Notes = append(ev.Notes, findings(c.Plan.InitNotes())...)
+		ev.Notes = append(ev.Notes, choose.Findings(c.Plan.InitNotes())...)
 	}
 	return ev
-}
-
-func findings(all []builder.Finding) []control.Finding {
-	var out []control.Finding
-	for _, f := range all {
-		out = append(out, control.Finding{Code: f.Code, Symbol: f.Symbol, Text: f.Text})
-	}
-	return out
 }

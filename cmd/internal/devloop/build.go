@@ -184,7 +184,7 @@ func (l *Loop) load(h *host, w *want) {
 		total := ms(l.fx.Now().Sub(since))
 		if swap && (err != nil || ev.Event == control.KindLoaded) {
 			// What it registers once more is often why it was not taken.
-			notes = append(notes, findings(plan.InitNotes())...)
+			notes = append(notes, choose.Findings(plan.InitNotes())...)
 		}
 		return func() {
 			s.loading = false

@@ -59,7 +59,7 @@ func (l *Loop) patchesOf(g *group, plan *builder.Plan, pg *planGroup, req planRe
 				continue // the user has rolled forward
 			}
 			s.settled, s.failure = plan.Key, nil
-			l.rollbackTo(h, name, &base.Generation, backTo{base.Back(), findings(h.decision.Kept[name])}, req.since)
+			l.rollbackTo(h, name, &base.Generation, backTo{base.Back(), choose.Findings(h.decision.Kept[name])}, req.since)
 			answered = true
 		}
 	}

@@ -242,15 +242,7 @@ func (h *host) notes(w *want) []control.Finding {
 	if w.slot != ownCode {
 		return nil
 	}
-	return findings(h.decision.Notes)
-}
-
-func findings(all []builder.Finding) []control.Finding {
-	var out []control.Finding
-	for _, f := range all {
-		out = append(out, control.Finding{Code: f.Code, Symbol: f.Symbol, Text: f.Text})
-	}
-	return out
+	return choose.Findings(h.decision.Notes)
 }
 
 // explained adds to the event of a load why it was a swap, and what is worth
@@ -279,7 +271,7 @@ func (l *Loop) refusalEvent(h *host, r *choose.RefusedError, changes []builder.H
 		ev.Next = "" // the restart is offered
 	}
 	if len(r.Findings) > 1 {
-		ev.Notes = findings(r.Findings)
+		ev.Notes = choose.Findings(r.Findings)
 	}
 	if r.Unit != h.decision.Unit {
 		ev.Generation = h.slot(r.Unit).generation

@@ -360,7 +360,7 @@ func (l *Loop) answer(req planRequest) {
 	}
 	for _, h := range hs {
 		for _, unit := range slices.Sorted(maps.Keys(h.decision.Kept)) {
-			for _, note := range findings(h.decision.Kept[unit]) {
+			for _, note := range choose.Findings(h.decision.Kept[unit]) {
 				if !slices.Contains(ev.Notes, note) {
 					ev.Notes = append(ev.Notes, note)
 				}
