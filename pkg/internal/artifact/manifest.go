@@ -59,6 +59,7 @@ type Manifest struct {
 	Modules    map[string]string `json:"modules,omitempty"` // module path -> version
 	Patch      *Patch            `json:"patch,omitempty"`   // of an artifact that replaces functions
 	Builtin    *Builtin          `json:"builtin,omitempty"` // where the host was built with the plugin
+	List       bool              `json:"list,omitempty"`    // it brings no code of the plugin: what Builtin says is all that is in it
 	Tool       string            `json:"tool"`
 	Built      time.Time         `json:"built"` // SOURCE_DATE_EPOCH, where set
 	Foreign    bool              `json:"-"`     // made up for a file that has none; no file says it
