@@ -5,6 +5,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -58,5 +59,29 @@ func TestListNeedsTheSourcesOfTheHost(t *testing.T) {
 	_, err := b.BuildList(context.Background(), Host{Binary: f.host}, plugin, []Plugin{plugin})
 	if c := (*ConflictError)(nil); !errors.As(err, &c) || c.Evidence[0].Rule != ruleDrift {
 		t.Errorf("a list of what the host was not built from: %v", err)
+	}
+}
+
+func TestReinitialisedAreThoseWithAnotherInitialiser(t *testing.T) {
+	f := newFixture(t, builtinModule)
+	f.withReloader()
+	b := f.builder(Options{Keep: -1})
+	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
+	host := func(name string) Host {
+		t.Helper()
+		hb, err := b.BuildHost(context.Background(), "./host", filepath.Join(t.TempDir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Host{Binary: hb.Binary}
+	}
+	before := host("before")
+	f.edit("plugins/shop.v1/below/below.go", "n: 10", "n: 11")
+	f.edit("plugins/shop.v1/shop.go", "return map[string]int", "// the same\n\treturn map[string]int")
+	f.edit("plugins/shop.v1/shop.go", `const version = "built-in"`, "const version = \"next\"\n\nvar more = 1")
+	after := host("after")
+	names, err := b.Reinitialised(context.Background(), before, after, plugin, []Plugin{plugin})
+	if want := []string{"example.com/built/plugins/shop.v1/below.first"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("got %q, %v, want %q", names, err, want)
 	}
 }
