@@ -206,7 +206,10 @@ func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, base 
 	for _, u := range changed {
 		units[u.Package.ImportPath] = u
 	}
-	for path := range c.packages { // they may be what they were again
+	for path, known := range c.packages { // they may be what they were again
+		if known.old == nil {
+			continue // who was about to compile it gave way
+		}
 		if u, err := s.unit(path); err != nil {
 			return err
 		} else if units[path] == nil {

@@ -37,6 +37,10 @@ type resident struct {
 	turn chan struct{} // holds one token: snapshots of one graph take turns
 	used uint64        // when it was used last, by Builder.clock
 
+	// Guarded by Builder.mu.
+	waiting int    // for the turn
+	give    func() // has who has the turn give it up, where that can be
+
 	epoch   uint64 // grows whenever the go command was asked
 	pkgs    []*gotool.Package
 	graph   source.Graph
@@ -73,13 +77,22 @@ func (b *Builder) enter(ctx context.Context, q *question) (r *resident, leave fu
 	}
 	b.clock++
 	r.used = b.clock
+	if r.waiting++; r.give != nil {
+		r.give()
+	}
 	b.evict()
 	b.mu.Unlock()
 
 	select {
 	case <-r.turn:
 	case <-ctx.Done():
-		return nil, nil, context.Cause(ctx)
+		err = context.Cause(ctx)
+	}
+	b.mu.Lock()
+	r.waiting--
+	b.mu.Unlock()
+	if err != nil {
+		return nil, nil, err
 	}
 	leave = func() { r.turn <- struct{}{} }
 	if err := b.refresh(ctx, r, q); err != nil {
