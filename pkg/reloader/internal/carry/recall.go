@@ -24,7 +24,7 @@ func Recall(data []byte, g *Generation) (*Transfer, error) {
 	}
 	r := &recall{
 		written: w, g: g, types: dictionaryOf(g), objects: make([]recalled, len(w.objects)),
-		dropped: map[string]int{}, transfer: &Transfer{}, budget: freeBytes + growth*uint64(len(data)),
+		dropped: map[string]int{}, transfer: &Transfer{Plugin: w.plugin}, budget: freeBytes + growth*uint64(len(data)),
 	}
 	r.roots()
 	for len(r.queue) > 0 {
@@ -38,6 +38,7 @@ func Recall(data []byte, g *Generation) (*Transfer, error) {
 	}
 	r.fill()
 	r.spread()
+	r.settleOnces()
 	r.commitments()
 	return r.transfer, nil
 }
@@ -48,6 +49,8 @@ type recalled struct {
 	to    address      // where references lead
 	aside address      // where a variable's value is made
 	vars  *Variable    // that it is
+	keeps []commitment // parts of it that the file says nothing of
+	onces []address    // in it, that are done
 	edges []int
 	bad   string
 }
@@ -80,7 +83,7 @@ func (r *recall) roots() {
 	report := &r.transfer.Report
 	for i := range r.written.objects {
 		w, o := &r.written.objects[i], &r.objects[i]
-		if w.sort != sortVariable && w.sort != sortAnew {
+		if w.sort != sortVariable && !w.anew() {
 			continue
 		}
 		v := vars[w.name]
@@ -242,7 +245,7 @@ func (r *recall) allocate(i int) {
 		o.bad = large
 	case !r.spends(max(n, 1), o.typ):
 		o.bad = large
-	case w.sort == sortAnew:
+	case w.anew():
 		o.to = addressOf(reflect.New(o.typ))
 	default:
 		o.to = addressOf(reflect.MakeSlice(reflect.SliceOf(o.typ), n, n))
@@ -261,7 +264,7 @@ func (r *recall) fill() {
 			switch {
 			case tables:
 				r.table(w, o)
-			case w.sort == sortAnew || o.vars != nil && o.vars.Fresh:
+			case w.anew() || o.vars != nil && o.vars.Fresh:
 			case o.vars != nil:
 				r.set(&w.kids[0], o.aside, o.typ)
 			case w.sort == sortBytes && o.typ.Kind() == reflect.Uint8:
@@ -326,6 +329,50 @@ func (r *recall) spread() {
 	}
 }
 
+// keep has a part of a variable, at a in its value that is made aside, be what it is when
+// the values are stored. That is a lock, which somebody may take meanwhile, or what the
+// file says nothing of.
+func (r *recall) keep(a address, t reflect.Type) {
+	o := &r.objects[r.here]
+	if off := a.word() - o.aside.word(); o.vars != nil && off+t.Size() <= o.typ.Size() && t.Size() > 0 {
+		o.keeps = append(o.keeps, commitment{t, a, o.to.add(off)})
+	}
+}
+
+// done notes that a Once at a is done.
+func (r *recall) done(a address) {
+	o := &r.objects[r.here]
+	if off := a.word() - o.aside.word(); o.vars != nil && off+onceType.Size() <= o.typ.Size() {
+		o.onces = append(o.onces, a)
+	}
+}
+
+// settleOnces has Onces start anew where what they may have made does: see made.go.
+func (r *recall) settleOnces() {
+	lacks := ""
+	for i := range r.objects {
+		w, o := &r.written.objects[i], &r.objects[i]
+		if o.vars != nil && (w.anew() || o.vars.Fresh || o.bad != "") && refers(o.typ) && o.to.at(o.typ).IsZero() {
+			lacks = w.name
+			break
+		}
+	}
+	if lacks == "" {
+		return
+	}
+	for i := range r.objects {
+		o := &r.objects[i]
+		for _, a := range o.onces {
+			a.at(onceType).SetZero()
+		}
+		if len(o.onces) > 0 && o.bad == "" {
+			r.transfer.Report.Findings = append(r.transfer.Report.Findings, Finding{
+				CodeUnknown, r.written.objects[i].name, "its sync.Once is not done any more, for it may be what makes " + lacks + ", which starts anew",
+			})
+		}
+	}
+}
+
 // commitments are the values of variables that could be made.
 func (r *recall) commitments() {
 	t := r.transfer
@@ -333,14 +380,15 @@ func (r *recall) commitments() {
 		w, o := &r.written.objects[i], &r.objects[i]
 		switch {
 		case o.vars == nil:
-		case w.sort == sortAnew || o.vars.Fresh:
+		case w.sort == sortMade:
+		case w.anew() || o.vars.Fresh:
 			t.Report.Fresh++
 		case o.bad != "":
 			t.Report.Fresh++
 			t.Report.Findings = append(t.Report.Findings, Finding{CodeType, w.name, "it starts anew: " + o.bad})
 		default:
 			t.Report.Carried++
-			t.stores = append(t.stores, commitment{o.typ, o.to, o.aside})
+			t.stores = append(append(t.stores, o.keeps...), commitment{o.typ, o.to, o.aside})
 		}
 	}
 	t.Report.Visited, t.Report.Copied = len(r.objects), len(r.objects)

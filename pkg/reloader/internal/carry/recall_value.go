@@ -3,6 +3,7 @@ package carry
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,7 +12,8 @@ import (
 func (r *recall) set(n *node, a address, t reflect.Type) {
 	v := a.at(t)
 	if ruleFor(t, t) != nil {
-		return // it starts anew
+		r.keep(a, t) // it starts anew
+		return
 	}
 	ok := false
 	switch k := t.Kind(); n.mark {
@@ -113,6 +115,17 @@ func (r *recall) fields(n *node, a address, t reflect.Type) {
 			r.dropped[r.types.of(t)+"."+n.name[i]]++
 		}
 	}
+	if t == onceType && !a.at(t).IsZero() {
+		r.done(a)
+	}
+	if r.objects[r.here].vars == nil {
+		return
+	}
+	for f := range fieldsOf(t) {
+		if f.Name != "_" && !slices.Contains(n.name, f.Name) {
+			r.keep(a.add(f.Offset), f.Type)
+		}
+	}
 }
 
 func (r *recall) array(n *node, a address, t reflect.Type) {
@@ -124,6 +137,9 @@ func (r *recall) array(n *node, a address, t reflect.Type) {
 			r.fails("an element that an array has lost is not zero")
 			return
 		}
+	}
+	for i := len(n.kids); i < t.Len() && r.objects[r.here].vars != nil; i++ {
+		r.keep(a.add(uintptr(i)*t.Elem().Size()), t.Elem())
 	}
 }
 

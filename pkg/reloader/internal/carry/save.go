@@ -6,7 +6,7 @@ import "reflect"
 //
 // What is written is what a variable leads to, as far as it is data: see wire.go for the
 // form. A variable that leads to anything else is left out as a whole, with the reason,
-// and starts anew in the other process: channels, function literals, pointers to types
+// and starts anew in the other process (made.go has what is none): channels, function literals, pointers to types
 // of other packages (connections, files, timers), unsafe pointers, locks that are held.
 // Functions declared at package level go by their names. No method is called but those
 // of time.Time that read its fields.
@@ -42,7 +42,8 @@ type saved struct {
 
 	edges  []int
 	bad    *Loss
-	number int // in the file, plus 1
+	made   bool // and bad is about what is made anew
+	number int  // in the file, plus 1
 
 	parent int
 	part   part
@@ -59,6 +60,8 @@ type savedKey struct {
 // Loss is a variable that is not written, and why.
 type Loss struct {
 	Variable, Path, Type, Reason string
+
+	busy bool // a lock is held
 }
 
 // String is one line.
@@ -219,11 +222,21 @@ func isData(t reflect.Type) bool {
 
 // lost notes that an object has what cannot be written at a.
 func (s *Save) lost(t reflect.Type, a address, reason string) {
-	o := &s.objects[s.here.object]
-	if o.bad == nil {
-		o.bad = s.way(s.here.object, s.here.part, a.word()-s.here.base)
-		o.bad.Type, o.bad.Reason = s.types.of(t), reason
+	o, made := &s.objects[s.here.object], isMade(t)
+	if o.bad == nil || o.made && !made {
+		l := s.way(s.here.object, s.here.part, a.word()-s.here.base)
+		l.Type, l.Reason = s.types.of(t), reason
+		o.spoil(l, made)
 	}
+}
+
+// spoil notes why an object cannot be written. What is no loss gives way to what is.
+func (o *saved) spoil(l *Loss, made bool) bool {
+	if l == nil || o.bad != nil && (made || !o.made) {
+		return false
+	}
+	o.bad, o.made = l, made
+	return true
 }
 
 // walk visits the value of t at a, and notes what it leads to.
@@ -311,6 +324,9 @@ func (s *Save) walkRuled(r *rule, t reflect.Type, a address) {
 	case r.idle != nil:
 		if why := r.idle.met(t, a); why != nil {
 			s.lost(t, a, why.Reason)
+			if o := &s.objects[s.here.object]; why.Busy && o.bad.Reason == why.Reason {
+				o.bad.busy = true
+			}
 		} else if r.field != "" {
 			s.lost(t, a, "it belongs to a lock")
 		}

@@ -45,14 +45,13 @@ func (s *Save) resolve() {
 			outer.to = max(outer.to, e.to)
 			p.n = int((outer.to - outer.from) / size)
 			p.edges = append(p.edges, o.edges...)
-			if p.bad == nil {
-				p.bad = o.bad
-			}
+			p.spoil(o.bad, o.made)
 		default:
 			_, ok := stepsTo(p.typ, (e.from-outer.from)%size, o.typ, e.to-e.from)
 			if !ok || e.to > outer.to {
-				p.bad = s.way(e.object, element, 0)
-				p.bad.Type, p.bad.Reason = s.types.of(o.typ), "a pointer leads into the middle of other values"
+				l := s.way(e.object, element, 0)
+				l.Type, l.Reason = s.types.of(o.typ), "a pointer leads into the middle of other values"
+				p.spoil(l, false)
 				continue
 			}
 		}
@@ -93,7 +92,7 @@ func stepsTo(t reflect.Type, off uintptr, want reflect.Type, size uintptr) ([]st
 // written whatever is in that.
 func (s *Save) spread() {
 	leads := make([][]int, len(s.objects))
-	var queue []int
+	var queues [2][]int // what is a loss goes first
 	for i := range s.objects {
 		o := &s.objects[i]
 		if o.in != i {
@@ -103,20 +102,25 @@ func (s *Save) spread() {
 			to = s.objects[to].in
 			leads[to] = append(leads[to], i)
 		}
-		if o.bad != nil {
-			queue = append(queue, i)
+		switch {
+		case o.bad != nil && o.made:
+			queues[1] = append(queues[1], i)
+		case o.bad != nil:
+			queues[0] = append(queues[0], i)
 		}
 	}
-	for len(queue) > 0 {
-		i := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		if s.objects[i].root != 0 {
-			continue
-		}
-		for _, from := range leads[i] {
-			if o := &s.objects[from]; o.bad == nil && !o.skip {
-				o.bad = s.objects[i].bad
-				queue = append(queue, from)
+	for _, queue := range queues {
+		for len(queue) > 0 {
+			i := queue[len(queue)-1]
+			queue = queue[:len(queue)-1]
+			bad := &s.objects[i]
+			if bad.root != 0 {
+				continue
+			}
+			for _, from := range leads[i] {
+				if o := &s.objects[from]; !o.skip && o.spoil(bad.bad, bad.made) {
+					queue = append(queue, from)
+				}
 			}
 		}
 	}
@@ -175,7 +179,9 @@ func spellTo(t reflect.Type, off uintptr) string {
 // Saved is state that was written.
 type Saved struct {
 	Variables int    // that are in it
-	Lost      []Loss // those that are not, sorted by name
+	Fresh     int    // that start anew, as they should: their author wants it, or see made.go
+	Lost      []Loss // those that are not in it and should be, sorted by name
+	Busy      bool   // some are lost because a lock was held: it may go better in a moment
 
 	names   []string
 	body    []byte
@@ -196,15 +202,23 @@ func (s *Save) write() (*Saved, error) {
 	for i := range s.objects {
 		o := &s.objects[i]
 		switch {
-		case o.root == 0 || o.skip:
+		case o.root == 0:
+		case o.skip, o.startsMade():
+			w.Fresh++
 		case o.bad != nil:
 			l := *o.bad
 			if name := s.g.Variables[o.root-1].Name; l.Variable != name {
-				l = Loss{name, "", s.types.of(o.typ), "it leads to what " + l.Variable + l.Path + " does: " + l.Reason}
+				l = Loss{name, "", s.types.of(o.typ), "it leads to what " + l.Variable + l.Path + " does: " + l.Reason, l.busy}
 			}
 			w.Lost = append(w.Lost, l)
+			w.Busy = w.Busy || l.busy
 		default:
 			w.Variables++
+			w.number(i)
+		}
+	}
+	for i := range s.objects { // those that start anew are named, too
+		if s.objects[i].root != 0 {
 			w.number(i)
 		}
 	}
@@ -217,6 +231,12 @@ func (s *Save) write() (*Saved, error) {
 	}
 	slices.SortFunc(w.Lost, func(a, b Loss) int { return cmp.Compare(a.Variable, b.Variable) })
 	return &w.Saved, nil
+}
+
+// startsMade reports whether an object is a variable that cannot be written, and is made
+// anew.
+func (o *saved) startsMade() bool {
+	return o.root != 0 && !o.skip && o.bad != nil && o.made && holdsOnlyMade(o.typ)
 }
 
 func (w *writer) number(i int) uint64 {
@@ -246,7 +266,10 @@ func (w *writer) object(o *saved) {
 	switch {
 	case o.root != 0:
 		sort := sortVariable
-		if o.skip || o.bad != nil {
+		switch {
+		case o.startsMade():
+			sort = sortMade
+		case o.skip || o.bad != nil:
 			sort = sortAnew
 		}
 		w.mark(mark(sort))

@@ -56,6 +56,7 @@ type objectSort byte
 const (
 	sortVariable objectSort = 'v' // name and value
 	sortAnew     objectSort = 'w' // name of a variable that starts anew
+	sortMade     objectSort = 'n' // the same, of one that the initialiser makes as it was: see made.go
 	sortMemory   objectSort = 'r' // count and values
 	sortBytes    objectSort = 'y' // text
 	sortTable    objectSort = 'm' // count, then keys and values
@@ -92,6 +93,9 @@ type wireObject struct {
 	text string
 	kids []node
 }
+
+// anew reports whether the file has no value for a variable.
+func (w *wireObject) anew() bool { return w.sort == sortAnew || w.sort == sortMade }
 
 // written is a file that was read.
 type written struct {
@@ -232,7 +236,7 @@ func (r *reader) object() (o wireObject) {
 	switch o.sort {
 	case sortVariable:
 		o.name, o.kids = r.name(), []node{r.value()}
-	case sortAnew:
+	case sortAnew, sortMade:
 		o.name = r.name()
 	case sortBytes:
 		o.text = r.text()
