@@ -51,7 +51,8 @@ type Host struct {
 	holder  *control.Waiting // who has loads
 	open    *watch           // the health window that is open; nil: there is none
 	plugins map[string]*pluginState
-	bases   map[string]*patchBase // what was patched, by key; "" is the host itself
+	lists   map[string][]*builtinList // artifacts without code that were opened, by plugin
+	bases   map[string]*patchBase     // what was patched, by key; "" is the host itself
 }
 
 // New starts a host: it opens the journal, if there is a Dir, listens on the
@@ -71,7 +72,7 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	h := &Host{
 		opts: opts, started: time.Now(), platform: p,
 		queue: make(chan struct{}, 1), loads: make(chan struct{}, 1), plugins: map[string]*pluginState{},
-		bases: map[string]*patchBase{},
+		lists: map[string][]*builtinList{}, bases: map[string]*patchBase{},
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.api = newAPI(h)
