@@ -261,6 +261,25 @@ func (r *run) check() (*abi.Fingerprint, error) {
 
 func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 	p := r.plan
+	m := r.origin(fp)
+	id := p.id
+	if p.Link == "thin" {
+		id = r.b.thinIdentity(p)
+	}
+	syms, err := symbols.Read(id.Fresh(p.Plugin.ImportPath), r.archive, id.Original)
+	if err != nil {
+		// A hotgo built with an older release does not read the export data
+		// of a newer one. The host still checks every type after opening.
+		m.Untyped = true
+		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
+	}
+	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return artifact.Generated(s.Name) })
+	return m
+}
+
+// origin is the manifest as far as it says what was built from what.
+func (r *run) origin(fp *abi.Fingerprint) artifact.Manifest {
+	p := r.plan
 	m := artifact.Manifest{
 		V: artifact.Version, Plugin: p.Plugin.Name, Key: p.Key, Package: p.Plugin.ImportPath,
 		PluginPath: p.PluginPath, GoVersion: fp.GoVersion, GOOS: p.env.GOOS, GOARCH: p.env.GOARCH,
@@ -285,20 +304,10 @@ func (r *run) manifest(fp *abi.Fingerprint) artifact.Manifest {
 			m.Sources = append(m.Sources, artifact.Source{Path: u.Package.ImportPath + "/" + filepath.ToSlash(f.Name), SHA256: fmt.Sprintf("%x", f.Raw)})
 		}
 	}
-	id := p.id
 	if p.Link == "thin" {
-		id = r.b.thinIdentity(p)
 		m.HostBuild, m.Joined = p.host.BuildID, r.joined
 	}
 	m.Builtin = r.builtinState()
-	syms, err := symbols.Read(id.Fresh(p.Plugin.ImportPath), r.archive, id.Original)
-	if err != nil {
-		// A hotgo built with an older release does not read the export data
-		// of a newer one. The host still checks every type after opening.
-		m.Untyped = true
-		r.b.log.Warn("the manifest has no types", "plugin", p.Plugin.Name, "err", err)
-	}
-	m.Symbols = slices.DeleteFunc(syms, func(s artifact.Symbol) bool { return artifact.Generated(s.Name) })
 	return m
 }
 

@@ -81,6 +81,9 @@ type RecalledPlugin struct {
 	Plugin string `json:"plugin"`
 	List   string `json:"list"` // of the new binary's built-in variables, as StateRequest.List
 	File   string `json:"file"` // that SaveState wrote
+	// Anew are the variables that start anew all the same, by import path and name:
+	// their initialisers are no longer what they were.
+	Anew []string `json:"anew,omitempty"`
 }
 
 // Write writes the file that RecallVariable names.
