@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -104,6 +105,10 @@ func (h *Host) recallOne(ctx context.Context, want control.RecalledPlugin) (cont
 		return ev, err
 	}
 	ev.Generation = to.generation()
+	for i := range to.state.Variables {
+		v := &to.state.Variables[i]
+		v.Fresh = v.Fresh || slices.Contains(want.Anew, v.Name)
+	}
 	var x *carry.Transfer
 	late := &control.Error{
 		Code: control.CodeTimeout, Message: fmt.Sprintf("it could not be recalled within %v", h.opts.RestoreTimeout), Limit: "the host's Options.RestoreTimeout",

@@ -42,20 +42,21 @@ func before(t *testing.T, vars map[string]any) string {
 
 func TestTheBuiltinGoesOnWithTheStateOfTheProcessBefore(t *testing.T) {
 	n, c, conn := 5, make(chan int), map[string]int{"a": 1}
-	file := before(t, map[string]any{"n": &n, "c": &c, "conn": &conn, "gone": &n})
+	file := before(t, map[string]any{"n": &n, "c": &c, "conn": &conn, "gone": &n, "edited": &n})
 	f := newFakeProcess(t)
 	var moment livepatch.Moment
 	f.busy = func(m livepatch.Moment) error { moment = m; return nil }
 	var n2 int64
 	c2, conn2, added := make(chan int, 7), map[string]int(nil), 4
-	list := f.list("pricing", "list", map[string]any{"n": &n2, "c": &c2, "conn": &conn2, "added": &added})
-	passOn(t, recall(control.RecalledPlugin{Plugin: "pricing", List: list, File: file}))
+	edited := 8
+	list := f.list("pricing", "list", map[string]any{"n": &n2, "c": &c2, "conn": &conn2, "added": &added, "edited": &edited})
+	passOn(t, recall(control.RecalledPlugin{Plugin: "pricing", List: list, File: file, Anew: []string{"shop.edited"}}))
 	h := openHost(t, Options{}, f)
-	if n2 != 5 || cap(c2) != 7 || conn2["a"] != 1 || added != 4 {
-		t.Errorf("n %d, c %d, conn %v, added %d", n2, cap(c2), conn2, added)
+	if n2 != 5 || cap(c2) != 7 || conn2["a"] != 1 || added != 4 || edited != 8 {
+		t.Errorf("n %d, c %d, conn %v, added %d, edited %d", n2, cap(c2), conn2, added, edited)
 	}
 	ev := tells(t, h, control.KindRecalled, 1)
-	if ev.Plugin != "pricing" || ev.Generation != 0 || ev.Code != "" || ev.Reason != "2 variables of the process before, 1 starts anew" {
+	if ev.Plugin != "pricing" || ev.Generation != 0 || ev.Code != "" || ev.Reason != "2 variables of the process before, 2 start anew" {
 		t.Errorf("%+v", ev)
 	}
 	if want := "shop.gone: the new code has no such variable, and its value is gone"; len(ev.Notes) != 1 || ev.Notes[0].Text != want {

@@ -84,6 +84,11 @@ func (h *Host) holding(ctx context.Context, plugin, list string, caller *control
 	for path := range m.Private {
 		s.state.Packages[path] = path
 	}
+	if m.Builtin != nil {
+		for _, path := range m.Builtin.Own {
+			s.state.Packages[path] = path
+		}
+	}
 	return s, nil
 }
 
