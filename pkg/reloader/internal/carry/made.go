@@ -96,3 +96,52 @@ func roomForMade(t reflect.Type, depth int) bool {
 	}
 	return false
 }
+
+// spoil notes why an object cannot be written. What is no loss gives way to what is.
+func (o *saved) spoil(l *Loss, made bool) bool {
+	if l == nil || o.bad != nil && (made || !o.made) {
+		return false
+	}
+	o.bad, o.made = l, made
+	return true
+}
+
+// startsMade reports whether an object is a variable that cannot be written, and is made
+// anew.
+func (o *saved) startsMade() bool {
+	return o.root != 0 && !o.skip && o.bad != nil && o.made && holdsOnlyMade(o.typ)
+}
+
+// done notes that a Once at a is done.
+func (r *recall) done(a address) {
+	o := &r.objects[r.here]
+	if off := a.word() - o.aside.word(); o.vars != nil && off+onceType.Size() <= o.typ.Size() {
+		o.onces = append(o.onces, a)
+	}
+}
+
+// settleOnces has Onces start anew where what they may have made does: see made.go.
+func (r *recall) settleOnces() {
+	lacks := ""
+	for i := range r.objects {
+		w, o := &r.written.objects[i], &r.objects[i]
+		if o.vars != nil && (w.anew() || o.vars.Fresh || o.bad != "") && refers(o.typ) && o.to.at(o.typ).IsZero() {
+			lacks = w.name
+			break
+		}
+	}
+	if lacks == "" {
+		return
+	}
+	for i := range r.objects {
+		o := &r.objects[i]
+		for _, a := range o.onces {
+			a.at(onceType).SetZero()
+		}
+		if len(o.onces) > 0 && o.bad == "" {
+			r.transfer.Report.Findings = append(r.transfer.Report.Findings, Finding{
+				CodeUnknown, r.written.objects[i].name, "its sync.Once is not done any more, for it may be what makes " + lacks + ", which starts anew",
+			})
+		}
+	}
+}

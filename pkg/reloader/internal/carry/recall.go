@@ -339,40 +339,6 @@ func (r *recall) keep(a address, t reflect.Type) {
 	}
 }
 
-// done notes that a Once at a is done.
-func (r *recall) done(a address) {
-	o := &r.objects[r.here]
-	if off := a.word() - o.aside.word(); o.vars != nil && off+onceType.Size() <= o.typ.Size() {
-		o.onces = append(o.onces, a)
-	}
-}
-
-// settleOnces has Onces start anew where what they may have made does: see made.go.
-func (r *recall) settleOnces() {
-	lacks := ""
-	for i := range r.objects {
-		w, o := &r.written.objects[i], &r.objects[i]
-		if o.vars != nil && (w.anew() || o.vars.Fresh || o.bad != "") && refers(o.typ) && o.to.at(o.typ).IsZero() {
-			lacks = w.name
-			break
-		}
-	}
-	if lacks == "" {
-		return
-	}
-	for i := range r.objects {
-		o := &r.objects[i]
-		for _, a := range o.onces {
-			a.at(onceType).SetZero()
-		}
-		if len(o.onces) > 0 && o.bad == "" {
-			r.transfer.Report.Findings = append(r.transfer.Report.Findings, Finding{
-				CodeUnknown, r.written.objects[i].name, "its sync.Once is not done any more, for it may be what makes " + lacks + ", which starts anew",
-			})
-		}
-	}
-}
-
 // commitments are the values of variables that could be made.
 func (r *recall) commitments() {
 	t := r.transfer

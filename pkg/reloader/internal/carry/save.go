@@ -230,15 +230,6 @@ func (s *Save) lost(t reflect.Type, a address, reason string) {
 	}
 }
 
-// spoil notes why an object cannot be written. What is no loss gives way to what is.
-func (o *saved) spoil(l *Loss, made bool) bool {
-	if l == nil || o.bad != nil && (made || !o.made) {
-		return false
-	}
-	o.bad, o.made = l, made
-	return true
-}
-
 // walk visits the value of t at a, and notes what it leads to.
 func (s *Save) walk(t reflect.Type, a address) *Refusal {
 	if s.late() {

@@ -6,7 +6,6 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -126,56 +125,6 @@ func (s *Save) spread() {
 	}
 }
 
-// way gives where something is, from the variable that it was come upon by.
-func (s *Save) way(i int, p part, off uintptr) *Loss {
-	var steps []string
-	for {
-		o := &s.objects[i]
-		if len(steps) < shownSteps {
-			steps = append(steps, s.spell(o, p, off))
-		} else if len(steps) == shownSteps {
-			steps = append(steps, "…")
-		}
-		if o.root != 0 {
-			slices.Reverse(steps)
-			return &Loss{Variable: s.g.Variables[o.root-1].Name, Path: strings.Join(steps, "")}
-		}
-		i, p, off = o.parent, o.part, o.offset
-	}
-}
-
-func (s *Save) spell(o *saved, p part, off uintptr) string {
-	switch {
-	case o.kind == table && p == keyPart:
-		return "[key]" + spellTo(o.typ.Key(), off)
-	case o.kind == table:
-		return "[…]" + spellTo(o.typ.Elem(), off)
-	case o.n > 1:
-		return index(off/o.typ.Size()) + spellTo(o.typ, off%o.typ.Size())
-	}
-	return spellTo(o.typ, off)
-}
-
-// spellTo spells the fields and elements that lead to an offset.
-func spellTo(t reflect.Type, off uintptr) string {
-	if ruleFor(t, t) != nil || t == timeType {
-		return ""
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		for f := range fieldsOf(t) {
-			if off >= f.Offset && off < f.Offset+f.Type.Size() {
-				return "." + f.Name + spellTo(f.Type, off-f.Offset)
-			}
-		}
-	case reflect.Array:
-		if size := t.Elem().Size(); size > 0 {
-			return index(off/size) + spellTo(t.Elem(), off%size)
-		}
-	}
-	return ""
-}
-
 // Saved is state that was written.
 type Saved struct {
 	Variables int    // that are in it
@@ -231,12 +180,6 @@ func (s *Save) write() (*Saved, error) {
 	}
 	slices.SortFunc(w.Lost, func(a, b Loss) int { return cmp.Compare(a.Variable, b.Variable) })
 	return &w.Saved, nil
-}
-
-// startsMade reports whether an object is a variable that cannot be written, and is made
-// anew.
-func (o *saved) startsMade() bool {
-	return o.root != 0 && !o.skip && o.bad != nil && o.made && holdsOnlyMade(o.typ)
 }
 
 func (w *writer) number(i int) uint64 {
