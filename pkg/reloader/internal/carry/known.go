@@ -114,6 +114,18 @@ func (d *dictionary) opaque(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && d.foreign(t) && refers(t) && t.PkgPath() != "sync"
 }
 
+// pointerIn gives the pointer that t is in disguise, and where in it: that of
+// atomic.Pointer.
+func pointerIn(t reflect.Type) (p reflect.Type, off uintptr, ok bool) {
+	rule := ruleFor(t, t)
+	if rule == nil || rule.pointer == "" {
+		return nil, 0, false
+	}
+	f, ok := t.FieldByName(rule.pointer)
+	p = named(t)
+	return p, f.Offset, ok && p != nil && f.Type.Kind() == reflect.UnsafePointer
+}
+
 // refers reports whether a value of t leads to memory elsewhere, strings apart.
 func refers(t reflect.Type) bool {
 	switch t.Kind() {

@@ -125,6 +125,9 @@ func (r *recall) discover(i int) {
 }
 
 func (r *recall) want(n *node, t reflect.Type) {
+	if p, _, ok := pointerIn(t); ok {
+		t = p
+	}
 	switch k := t.Kind(); {
 	case n.mark == markPointer && k == reflect.Pointer:
 		r.wantReference(n.ref, t.Elem())

@@ -10,6 +10,10 @@ import (
 
 // set gives the memory at a, of type t, the value n.
 func (r *recall) set(n *node, a address, t reflect.Type) {
+	if p, off, ok := pointerIn(t); ok {
+		r.set(n, a.add(off), p)
+		return
+	}
 	v := a.at(t)
 	if ruleFor(t, t) != nil {
 		r.keep(a, t) // it starts anew

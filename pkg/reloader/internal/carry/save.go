@@ -238,6 +238,9 @@ func (s *Save) walk(t reflect.Type, a address) *Refusal {
 	if isData(t) || t == timeType {
 		return nil
 	}
+	if p, off, ok := pointerIn(t); ok {
+		return s.walk(p, a.add(off))
+	}
 	if rule := ruleFor(t, t); rule != nil {
 		s.walkRuled(rule, t, a)
 		return nil

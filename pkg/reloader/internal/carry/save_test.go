@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +131,37 @@ example.com/shop.shared (chan int): a channel cannot leave its process`
 	}
 }
 
+func TestAnAtomicPointerIsOneOfThePointers(t *testing.T) {
+	g := before.NewGrown(1, "one", nil)
+	var (
+		current, none atomic.Pointer[before.Grown]
+		counted       atomic.Int64
+		boxed         atomic.Value
+		behind        = &current
+		becomes       = g
+		current2      atomic.Pointer[after.Grown]
+		none2         atomic.Pointer[after.Grown]
+		counted2      atomic.Int64
+		boxed2        atomic.Value
+		behind2       *atomic.Pointer[after.Grown]
+		becomes2      atomic.Pointer[after.Grown]
+	)
+	current.Store(g)
+	none2.Store(new(after.Grown))
+	counted.Store(7)
+	boxed.Store(1)
+	w, report := recallAll(t,
+		state{"current": &current, "none": &none, "counted": &counted, "boxed": &boxed, "behind": &behind, "becomes": &becomes},
+		state{"current": &current2, "none": &none2, "counted": &counted2, "boxed": &boxed2, "behind": &behind2, "becomes": &becomes2})
+	if len(w.Lost) != 1 || w.Lost[0].Variable != "example.com/shop.boxed" || len(report.Findings) > 0 {
+		t.Fatalf("%v, %+v", w.Lost, report)
+	}
+	x := current2.Load()
+	if x == nil || x.ID != 1 || behind2 != &current2 || becomes2.Load() != x || none2.Load() != nil || counted2.Load() != 7 {
+		t.Errorf("%v, %v, %v", x, none2.Load(), counted2.Load())
+	}
+}
+
 func TestWhatNoLongerFitsStartsAnewAndTheRestDoesNot(t *testing.T) {
 	a, b, s, k := 1, before.Narrower{N: 1000}, before.Shrunk{Keep: 1, Gone: 2}, "seven"
 	a2, b2, s2, k2 := 0, after.Narrower{N: 3}, after.Shrunk{}, 4
@@ -210,8 +242,10 @@ func victim() *Generation {
 		empty []struct{}
 		f     func(int) int
 		mu    sync.Mutex
+		once  sync.Once
+		last  atomic.Pointer[after.Grown]
 	)
-	return newGeneration(state{"all": &all, "byID": &byID, "any": &any1, "array": &array, "at": &at, "tree": &tree, "bytes": &bytes, "empty": &empty, "f": &f, "mu": &mu})
+	return newGeneration(state{"once": &once, "last": &last, "all": &all, "byID": &byID, "any": &any1, "array": &array, "at": &at, "tree": &tree, "bytes": &bytes, "empty": &empty, "f": &f, "mu": &mu})
 }
 
 // seed is a file for it.
@@ -222,7 +256,10 @@ func seed(t testing.TB) []byte {
 	any1, at, tree := any(&array), time.Unix(1, 2).UTC(), before.Tree{}
 	tree.Kids = []*before.Tree{{Up: &tree}}
 	bytes, empty := []byte("bytes"), make([]struct{}, 3)
-	w, err := NewSave(oldGeneration(state{"all": &all, "byID": &byID, "any": &any1, "array": &array, "at": &at, "tree": &tree, "bytes": &bytes, "empty": &empty})).Take(Options{})
+	var once sync.Once
+	var last atomic.Pointer[before.Grown]
+	once.Do(func() { last.Store(g) })
+	w, err := NewSave(oldGeneration(state{"once": &once, "last": &last, "all": &all, "byID": &byID, "any": &any1, "array": &array, "at": &at, "tree": &tree, "bytes": &bytes, "empty": &empty})).Take(Options{})
 	if err != nil || len(w.Lost) > 0 {
 		t.Fatal(err, w.Lost)
 	}

@@ -275,6 +275,10 @@ func (w *writer) value(t reflect.Type, a address) {
 		w.time(v.Interface().(time.Time))
 		return
 	}
+	if p, off, ok := pointerIn(t); ok {
+		w.value(p, a.add(off))
+		return
+	}
 	if rule := ruleFor(t, t); rule != nil {
 		w.mark(markIdle)
 		return
