@@ -61,6 +61,8 @@ func (t *transaction) listOrCode() error {
 		}
 	case !m.List:
 		return nil
+	case m.Patch != nil:
+		return &control.Error{Code: control.CodeNotArtifact, Message: "the artifact is a list of variables and a patch", Limit: "hotgo", Next: "hotgo build"}
 	case m.Builtin == nil:
 		return &control.Error{Code: control.CodeUnsupported, Message: "this host was not built with " + m.Plugin, Limit: "hotgo", Next: "hotgo status"}
 	case m.Builtin.Reason != "":

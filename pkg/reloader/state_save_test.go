@@ -167,6 +167,24 @@ func TestStateThatCannotBeSavedSaysWhyAndLeavesNoFile(t *testing.T) {
 	}
 }
 
+func TestAVariableThatAPatchBroughtIsSaidToBeLost(t *testing.T) {
+	f := newFakeProcess(t)
+	f.code.has(hostBias+0x100, nameTotal, 1)
+	h := openHost(t, Options{}, f)
+	Bind(h, "pricing", "Price", times(7))
+	m := patch("a")
+	replaces(&m, nameTotal, 0x100, 0x2000, 1)
+	m.Patch.Variables = []artifact.AddedSymbol{{Name: "shop.more"}, {Name: "main.other"}}
+	mustLoad(t, h, f.patchFile(m, 7))
+	n := 5
+	saved, _ := mustSave(t, h, "pricing", f.list("pricing", "list", map[string]any{"n": &n}))
+	want := []control.LostVariable{{Symbol: "shop.more", Reason: "a patch brought it"}}
+	if saved.Variables != 1 || !slices.Equal(saved.Lost, want) {
+		t.Errorf("%+v", saved)
+	}
+	mustNotSave(t, h, control.StateRequest{Plugin: m.Plugin}, control.CodeNotFound) // the host itself
+}
+
 func TestAListThatFailsIsNotOpenedAgain(t *testing.T) {
 	f := newFakeProcess(t)
 	h := openHost(t, Options{}, f)

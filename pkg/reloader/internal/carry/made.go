@@ -2,6 +2,7 @@ package carry
 
 import (
 	"reflect"
+	"strings"
 	"sync"
 )
 
@@ -12,6 +13,7 @@ import (
 //
 //	var ErrGone = errors.New("gone")
 //	var word = regexp.MustCompile(`\w+`)
+//	var now = time.Now
 //
 // The initialiser of the other process makes the same of it, by convention nobody
 // changes what it made, and so nothing of the state was in it. The types that this is
@@ -49,8 +51,8 @@ var madeAnew = map[[2]string]bool{
 	{"time", "Location"}:          true,
 	{"text/template", "Template"}: true,
 	{"html/template", "Template"}: true,
+	{"log/slog", "Logger"}:        true,
 	{"reflect", "rtype"}:          true,
-	{"internal/abi", "Type"}:      true,
 	{"embed", "FS"}:               true, // and the file may be another one now
 }
 
@@ -62,6 +64,13 @@ func isMade(t reflect.Type) bool {
 		t = t.Elem()
 	}
 	return madeAnew[[2]string{t.PkgPath(), t.Name()}]
+}
+
+// isDeclared reports whether a function, named as the runtime names it, is declared at
+// package level: it has captured nothing.
+func isDeclared(name string) bool {
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	return strings.Count(name, ".") == 1 && !strings.HasSuffix(name, "-fm")
 }
 
 // mostRoom bounds how deep types are looked into for that: they may lead to themselves.
@@ -82,6 +91,8 @@ func roomForMade(t reflect.Type, depth int) bool {
 		return rule.idle != nil // a lock
 	}
 	switch t.Kind() {
+	case reflect.Func:
+		return true
 	case reflect.Interface:
 		return t.NumMethod() > 0
 	case reflect.Map, reflect.Slice, reflect.Array, reflect.Pointer:

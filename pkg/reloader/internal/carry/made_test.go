@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"reflect"
 	"regexp"
 	"slices"
@@ -25,6 +26,10 @@ func TestWhatInitialisersMakeIsNoLoss(t *testing.T) {
 		zone     = time.FixedZone("here", 3600)
 		page     = template.Must(template.New("page").Parse("{{.}}"))
 		typ      = reflect.TypeFor[int]()
+		now      = time.Now
+		byWord   = map[string]func(string) string{"upper": strings.ToUpper, "nil": nil}
+		logger   = slog.Default()
+		bound    = strings.NewReplacer("a", "b").Replace
 		lazy     struct {
 			sync.Once
 			mu sync.Mutex
@@ -41,9 +46,9 @@ func TestWhatInitialisersMakeIsNoLoss(t *testing.T) {
 	channels[wrapped] = make(chan int)
 	_, w := file(t, state{
 		"gone": &gone, "wrapped": &wrapped, "several": &several, "byName": &byName, "boxed": &boxed, "replacer": &replacer, "zone": &zone,
-		"page": &page, "typ": &typ, "lazy": &lazy, "counting": &counting, "mixed": &mixed, "channels": &channels,
+		"page": &page, "typ": &typ, "now": &now, "byWord": &byWord, "logger": &logger, "bound": &bound, "lazy": &lazy, "counting": &counting, "mixed": &mixed, "channels": &channels,
 	})
-	if w.Fresh != 10 || w.Variables != 0 || w.Busy {
+	if w.Fresh != 13 || w.Variables != 0 || w.Busy {
 		t.Errorf("%d start anew, %d are written", w.Fresh, w.Variables)
 	}
 	var lost []string
@@ -51,6 +56,7 @@ func TestWhatInitialisersMakeIsNoLoss(t *testing.T) {
 		lost = append(lost, l.String())
 	}
 	want := []string{
+		"example.com/shop.bound (func(string) string): it is code of this process, and what that captured",
 		"example.com/shop.channels[…] (chan int): a channel cannot leave its process",
 		"example.com/shop.counting.re (*regexp.Regexp): it leads to what is another package's",
 		"example.com/shop.mixed[0] (*regexp.Regexp): it leads to what is another package's",

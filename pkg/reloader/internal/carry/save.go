@@ -222,7 +222,12 @@ func isData(t reflect.Type) bool {
 
 // lost notes that an object has what cannot be written at a.
 func (s *Save) lost(t reflect.Type, a address, reason string) {
-	o, made := &s.objects[s.here.object], isMade(t)
+	s.lacks(t, a, reason, isMade(t))
+}
+
+// lacks is lost for what may be made anew.
+func (s *Save) lacks(t reflect.Type, a address, reason string, made bool) {
+	o := &s.objects[s.here.object]
 	if o.bad == nil || o.made && !made {
 		l := s.way(s.here.object, s.here.part, a.word()-s.here.base)
 		l.Type, l.Reason = s.types.of(t), reason
@@ -288,7 +293,7 @@ func (s *Save) walk(t reflect.Type, a address) *Refusal {
 		return s.walkBoxed(t, a)
 	case reflect.Func:
 		if f := a.load(); !f.isNil() && s.entries[a.at(t).Pointer()] == "" {
-			s.lost(t, a, "it is code of this process, and what that captured")
+			s.lacks(t, a, "it is code of this process, and what that captured", isDeclared(nameOf(a.at(t).Pointer())))
 		}
 	case reflect.Chan:
 		if !a.load().isNil() {
