@@ -25,8 +25,7 @@ const builtinEntry = "hotgo:state0"
 // builtin gives the state of a plugin's built-in, nil where no artifact lists it.
 // first is asked first.
 func (h *Host) builtin(first *generation) *carry.Generation {
-	list, _ := h.builtinLister(first.plugin, first)
-	return builtinState(list)
+	return builtinState(h.builtinLister(first.plugin, first))
 }
 
 // builtinLister finds who lists the built-in of a plugin, nil where nobody does. first
@@ -54,8 +53,9 @@ func (h *Host) builtinLister(plugin string, first *generation) (stateFunc, *arti
 	return nil, nil
 }
 
-// builtinState asks such a list, which may be nil.
-func builtinState(list stateFunc) *carry.Generation {
+// builtinState asks such a list, which may be nil. m is the manifest of the artifact that
+// brought it.
+func builtinState(list stateFunc, m *artifact.Manifest) *carry.Generation {
 	if list == nil {
 		return nil
 	}
@@ -63,6 +63,15 @@ func builtinState(list stateFunc) *carry.Generation {
 	for _, v := range k.Variables {
 		path := v.Name[:strings.LastIndexByte(v.Name, '.')]
 		k.Packages[path] = path
+	}
+	// Packages without variables have types of the plugin as well.
+	for path := range m.Private {
+		k.Packages[path] = path
+	}
+	if m.Builtin != nil {
+		for _, path := range m.Builtin.Own {
+			k.Packages[path] = path
+		}
 	}
 	return k
 }

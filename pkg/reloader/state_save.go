@@ -79,16 +79,7 @@ func (h *Host) holding(ctx context.Context, plugin, list string, caller *control
 	if lister == nil {
 		return nil, h.unlisted(p)
 	}
-	s.state = builtinState(lister)
-	// Packages without variables have types of the plugin as well.
-	for path := range m.Private {
-		s.state.Packages[path] = path
-	}
-	if m.Builtin != nil {
-		for _, path := range m.Builtin.Own {
-			s.state.Packages[path] = path
-		}
-	}
+	s.state = builtinState(lister, m)
 	return s, nil
 }
 
