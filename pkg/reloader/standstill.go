@@ -2,6 +2,7 @@ package reloader
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 // nothing of the process runs, and nobody was stopped in its code. Such a moment may
 // have to be tried for, and what was found then may have to be looked at again: a lock
 // was held, or a type has to be made first. All of that has its limits.
+
+var errNoStandstill = errors.New("this process cannot stand still")
 
 // longestBusy bounds the wait for locks that are held.
 const longestBusy = time.Second
@@ -62,7 +65,7 @@ func (h *Host) codeOf(p *pluginState, from, to *generation) (code []uintptr) {
 // where that says that it may go better, after learn where it says so. around is given
 // each attempt, to make it while it holds what do needs.
 //
-// Errors: *livepatch.Error where this process cannot stand still at all; around's;
+// Errors: errNoStandstill where this process cannot stand still at all; around's;
 // *control.Error.
 func (q *quiet) at(do func(expired func() bool) error, learn func(), around func(attempt func()) error) error {
 	start := time.Now()
@@ -78,7 +81,7 @@ func (q *quiet) at(do func(expired func() bool) error, learn func(), around func
 		var why *carry.Refusal
 		switch {
 		case errors.As(err, &busy) && busy.Reason == livepatch.Unsupported:
-			return err
+			return fmt.Errorf("%w: %w", errNoStandstill, err)
 		case errors.As(err, &busy) && m.NoCalls:
 			q.inside = busy.Function
 		case err != nil && time.Since(start) > q.h.opts.HoldCalls+longestBusy:

@@ -10,7 +10,6 @@ import (
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
-	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // # State across a swap
@@ -148,8 +147,7 @@ func (x *passage) move(store func(func(now func()) error) error) error {
 			return nil
 		})
 	})
-	var cannot *livepatch.Error
-	if errors.As(err, &cannot) {
+	if errors.Is(err, errNoStandstill) {
 		x.hold.release()
 		err = store(func(now func()) error { now(); return nil })
 		x.moved = true

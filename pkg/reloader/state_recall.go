@@ -17,7 +17,6 @@ import (
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
-	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // # State of the process before
@@ -164,9 +163,8 @@ func (h *Host) store(ctx context.Context, to *holding, x *carry.Transfer, ev *co
 		}
 		return nil
 	}, func() {}, func(attempt func()) error { attempt(); return nil })
-	var cannot *livepatch.Error
-	if errors.As(err, &cannot) {
-		err = &control.Error{Code: control.CodeUnsupported, Message: "this process cannot stand still for its state to be stored", Err: err, Limit: "hotgo"}
+	if errors.Is(err, errNoStandstill) {
+		err = &control.Error{Code: control.CodeUnsupported, Message: "the state cannot be stored", Err: err, Limit: "hotgo"}
 	}
 	return stored, err
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
-	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // # State that leaves the process
@@ -173,11 +172,10 @@ func (h *Host) take(from *holding, phases *control.Phases) (w *carry.Saved, err 
 		w = taken
 		return nil
 	}, save.Learn, func(attempt func()) error { attempt(); return nil })
-	var cannot *livepatch.Error
 	var refused *control.Error
 	switch {
-	case errors.As(err, &cannot):
-		return nil, &control.Error{Code: control.CodeUnsupported, Message: "this process cannot stand still for its state to be read", Err: err, Limit: "hotgo"}
+	case errors.Is(err, errNoStandstill):
+		return nil, &control.Error{Code: control.CodeUnsupported, Message: "the state cannot be read", Err: err, Limit: "hotgo"}
 	case errors.As(err, &refused) && refused.Code == control.CodeIncompatible:
 		refused.Code = control.CodeRefused // no artifact is concerned
 	}
