@@ -101,7 +101,7 @@ func (s *session) verdicts(ctx context.Context, src deploy.Sources) ([]deploy.Ve
 			return []deploy.Verdict{v}, err
 		}
 	}
-	found, err := s.reach.Find(ctx, s.cfg.Targets)
+	found, err := s.findReady(ctx)
 	if err != nil {
 		return nil, err
 	}

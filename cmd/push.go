@@ -121,7 +121,7 @@ func (s *session) push(ctx context.Context, args []string, f pushFlags) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.reach.Find(ctx, s.cfg.Targets)
+	found, err := s.findReady(ctx)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ what serves now.`,
 }
 
 func (s *session) rollback(ctx context.Context, plugin string, to *int) error {
-	found, err := s.reach.Find(ctx, s.cfg.Targets)
+	found, err := s.findReady(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/hotgo/hotgo/cmd/internal/hosts"
 	"github.com/hotgo/hotgo/cmd/internal/ui"
 	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
 
 // heartbeat is how often a command that waits says so where nobody watches a
@@ -70,6 +71,13 @@ func (a *app) open(c *cobra.Command) (*session, error) {
 		}
 	}
 	return s, nil
+}
+
+// findReady finds the hosts that are meant, once they have started.
+func (s *session) findReady(ctx context.Context) (*hosts.Found, error) {
+	return s.reach.FindReady(ctx, s.cfg.Targets, func(st control.Status) {
+		s.inform(fmt.Sprintf("%s (pid %d) is starting; waiting until it has", st.Name, st.PID))
+	})
 }
 
 // mode is how running code may be replaced.

@@ -70,6 +70,9 @@ func (b *Builder) BuildList(ctx context.Context, host Host, plugin Plugin, plugi
 	}
 	m := r.origin(fp)
 	m.List = true
+	for _, own := range p.builtin.packages {
+		m.Builtin.Own = append(m.Builtin.Own, own.path)
+	}
 	if err := artifact.Append(r.out, m); err != nil {
 		return nil, fmt.Errorf("add the manifest: %w", err)
 	}

@@ -17,7 +17,7 @@ type Access int
 const (
 	NoAccess    Access = iota // nothing
 	ReadAccess                // status, history, events and metrics
-	WriteAccess               // load, dry runs of it, and rollback
+	WriteAccess               // load, dry runs of it, rollback and state
 )
 
 // String gives "none", "read" or "write".

@@ -13,11 +13,11 @@ import (
 // ControlCall is one call of the control API: who asked for what, and what came of it.
 type ControlCall struct {
 	Time       time.Time      // when it arrived
-	Name       string         // "status", "load", "rollback", "window", "confirm", "history", "events", "metrics"; "other" for what is none
+	Name       string         // "status", "load", "rollback", "window", "confirm", "state", "history", "events", "metrics"; "other" for what is none
 	Caller     control.Caller // where it came over a router of the embedder's, UID is -1
 	Access     Access
 	DryRun     bool            // of a load: nothing but the check was asked for
-	Plugin     string          // of a load or rollback, as far as it is known
+	Plugin     string          // of a load, rollback or state, as far as it is known
 	Digest     string          // of the artifact that arrived, or was announced
 	Generation int             // that the call led to; 0 is none, or the built-in
 	Verdict    control.Verdict // "" for reads, and where none was reached
@@ -29,7 +29,7 @@ type ControlCall struct {
 
 // changes says whether the call is of a kind that may change the host.
 func (c *ControlCall) changes() bool {
-	return c.Name == "load" || c.Name == "rollback" || c.Name == "confirm"
+	return c.Name == "load" || c.Name == "rollback" || c.Name == "confirm" || c.Name == "state"
 }
 
 // fill takes what an event tells.

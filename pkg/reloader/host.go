@@ -44,6 +44,10 @@ type Host struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	background sync.WaitGroup // HotStops under way
+	restoring  sync.Once
+	restored   chan struct{} // closed when the restoring is done
+	recall     string        // the file that says where state of the process before is; "": there is none
+	starting   atomic.Bool   // New has not returned
 	closeOnce  sync.Once
 	closeErr   error
 
@@ -51,13 +55,16 @@ type Host struct {
 	holder  *control.Waiting // who has loads
 	open    *watch           // the health window that is open; nil: there is none
 	plugins map[string]*pluginState
-	bases   map[string]*patchBase // what was patched, by key; "" is the host itself
+	lists   map[string][]*builtinList // artifacts without code that were opened, by plugin
+	bases   map[string]*patchBase     // what was patched, by key; "" is the host itself
 }
 
 // New starts a host: it opens the journal, if there is a Dir, listens on the
 // control socket, and loads again what was live in the process before (see
-// Options.Restore): handles that are bound afterwards are on it at once. A program
-// that can do without a socket sets NoSocket, or goes on without on an error.
+// Options.Restore): handles that are bound afterwards are on it at once. Where hotgo
+// has restarted the program, variables of its plugins go on with the values of the
+// process before ([control.RecallVariable]). A program that can do without a socket sets
+// NoSocket, or goes on without on an error.
 //
 // Errors: options that make no sense, a Dir that cannot be used, a socket that
 // cannot be bound. What cannot be restored is none, unless RestoreStrict asks for
@@ -71,8 +78,10 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 	h := &Host{
 		opts: opts, started: time.Now(), platform: p,
 		queue: make(chan struct{}, 1), loads: make(chan struct{}, 1), plugins: map[string]*pluginState{},
-		bases: map[string]*patchBase{},
+		lists: map[string][]*builtinList{}, bases: map[string]*patchBase{},
 	}
+	h.restored = make(chan struct{})
+	h.starting.Store(true)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.api = newAPI(h)
 	if h.copies, err = openCopies(opts.Dir, opts.MaxArtifactBytes); err != nil {
@@ -100,9 +109,11 @@ func newHost(opts Options, p *platform) (_ *Host, err error) {
 		h.record(control.Event{Event: control.KindNote, Reason: issue})
 	}
 	h.keeper.tell()
+	h.recall = takeRecall()
 	if opts.Restore != RestoreLater {
 		h.restoreAtStart()
 	}
+	h.starting.Store(false)
 	return h, nil
 }
 

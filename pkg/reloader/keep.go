@@ -46,9 +46,6 @@ type keeper struct {
 	build string // of the host
 	order int    // of the artifact opened last
 
-	once     sync.Once     // the restoring
-	restored chan struct{} // closed when it is done
-
 	mu      sync.Mutex
 	watches map[*generation]*time.Timer // what has yet to prove itself
 	missing []control.NotRestored
@@ -65,7 +62,7 @@ func openKeeper(h *Host) (*keeper, error) {
 	if h.opts.Dir == "" || h.opts.Restore == RestoreOff || h.platform.support() != nil {
 		return nil, nil
 	}
-	k := &keeper{h: h, restored: make(chan struct{}), watches: map[*generation]*time.Timer{}}
+	k := &keeper{h: h, watches: map[*generation]*time.Timer{}}
 	err := k.open(filepath.Join(h.opts.Dir, stateDir+h.opts.Name))
 	if err == nil {
 		return k, nil

@@ -53,6 +53,7 @@ type loadRequest struct {
 	window    *control.Window       // how it is observed; nil: as Options.Window says
 	waits     func(control.Waiting) // told what the load waits for; may be nil
 	dryRun    bool
+	list      bool           // it is to be a list of variables, and no code: see state_list.go
 	restore   *restore.Trial // it was live in the process before; else nil
 	caller    *control.Caller
 }
@@ -102,6 +103,7 @@ type transaction struct {
 	notes  []control.Finding // on what is opened, if it goes live
 	signed *accepted         // what its signature says; nil where none is asked for
 	tried  bool              // that it is tried is written down
+	listed *builtinList      // of a list that was opened before
 }
 
 // load runs a transaction and records how it ended.
@@ -232,33 +234,21 @@ func (t *transaction) openOrFind(ctx context.Context) (*generation, error) {
 // has changed, whatever happens.
 func (t *transaction) open() (*generation, error) {
 	h := t.h
-	if err := h.copies.named(t.file, t.plugin.name, t.in.manifest.Key); err != nil {
-		return nil, err
-	}
-	if err := t.hideItabs(); err != nil {
+	number, loaded := len(t.plugin.gens)+1, time.Now()
+	by := fmt.Sprintf("%s generation %d", t.plugin.name, number)
+	m, err := t.mapFile(by)
+	if m == nil {
 		return nil, err
 	}
 	g := &generation{
-		number: len(t.plugin.gens) + 1, plugin: t.plugin.name, manifest: t.in.manifest,
-		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: time.Now(), state: control.StateFailed,
+		number: number, plugin: t.plugin.name, manifest: t.in.manifest,
+		digest: t.file.digest, bytes: t.file.size, path: t.file.path, loaded: loaded, state: control.StateFailed,
 		restored: t.req.restore != nil, order: h.keeper.orderOf(t.req.restore),
 	}
 	g.tally = &tally{host: h, plugin: g.plugin, generation: g.number}
-	by := fmt.Sprintf("%s generation %d", g.plugin, g.number)
-	var entry goplugin.Symbols
-	err := h.supervise(h.opts.OpenTimeout, func() (err error) {
-		entry, err = h.platform.open(t.in, g.path)
-		return err
-	}, func(late error) {
-		if late == nil {
-			h.platform.record(t.in, g.path, by, initLate)
-		}
-	})
-	how := howItOpened(err)
-	mapped := h.platform.record(t.in, g.path, by, how)
-	if how == opened {
-		g.bias = h.platform.patches.loaded(t.in, entry)
-		if g.symbols, err = collect(h, entry); err == nil && t.base != nil {
+	if m.how == opened {
+		g.bias, g.symbols = h.platform.patches.loaded(t.in, m.entry), m.symbols
+		if err == nil && t.base != nil {
 			err = t.becomePatch(g)
 		}
 		g.list, _ = g.symbols[stateEntry].(stateFunc)
@@ -267,14 +257,13 @@ func (t *transaction) open() (*generation, error) {
 		delete(g.symbols, builtinEntry)
 	}
 	if err != nil {
-		err = t.openError(err, how)
+		err = t.openError(err, m.how)
 		g.reason, g.ended = shortText(err.Error()), time.Now()
 	}
 	if g.gone = !t.file.keep; g.gone {
 		t.file.discard() // what is mapped stays mapped; after a crash nothing is left
 	}
-	if mapped {
-		h.platform.patches.ledger.enter(t.in, by)
+	if m.mapped {
 		h.mu.Lock()
 		t.plugin = h.plugin(g.plugin)
 		t.plugin.gens = append(t.plugin.gens, g)
@@ -285,6 +274,47 @@ func (t *transaction) open() (*generation, error) {
 		t.mapped, t.event.Generation = true, g.number
 	}
 	return g, err
+}
+
+// mapping is what became of a copy that the runtime was given.
+type mapping struct {
+	how     outcome
+	mapped  bool // it stays in memory
+	entry   goplugin.Symbols
+	symbols map[string]any // nil where it did not give them
+}
+
+// mapFile has the runtime map the copy, and asks it for its symbols. by is what the
+// process's account calls it. There is a mapping, with an error or without, as soon as
+// the runtime was asked.
+func (t *transaction) mapFile(by string) (*mapping, error) {
+	h := t.h
+	if err := h.copies.named(t.file, t.plugin.name, t.in.manifest.Key); err != nil {
+		return nil, err
+	}
+	if err := t.hideItabs(); err != nil {
+		return nil, err
+	}
+	path := t.file.path
+	m := new(mapping)
+	var entry goplugin.Symbols
+	err := h.supervise(h.opts.OpenTimeout, func() (err error) {
+		entry, err = h.platform.open(t.in, path)
+		return err
+	}, func(late error) {
+		if late == nil {
+			h.platform.record(t.in, path, by, initLate)
+		}
+	})
+	m.how = howItOpened(err)
+	if m.mapped = h.platform.record(t.in, path, by, m.how); m.mapped {
+		h.platform.patches.ledger.enter(t.in, by)
+	}
+	if m.how == opened {
+		m.entry = entry
+		m.symbols, err = collect(h, entry)
+	}
+	return m, err
 }
 
 func howItOpened(err error) outcome {

@@ -25,7 +25,7 @@ type loadLabels struct {
 	verdict control.Verdict
 }
 
-// callLabels are bounded: there are eight calls, and the codes of control.Error.
+// callLabels are bounded: there are nine calls, and the codes of control.Error.
 type callLabels struct{ call, code string }
 
 // Why a connection is not served.

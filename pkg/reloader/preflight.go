@@ -41,6 +41,9 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	if err := consistent(t.in); err != nil {
 		return nil, err
 	}
+	if err := t.listOrCode(); err != nil {
+		return nil, err
+	}
 	if err := t.claimed(); err != nil {
 		return nil, err
 	}
@@ -61,6 +64,9 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	if g := t.plugin.find(t.file.digest, m.Key); g != nil {
 		return t.reuse(g)
 	}
+	if t.listed = h.findList(m.Plugin, t.file.digest, m.Key); t.listed != nil {
+		return nil, t.listed.useless()
+	}
 	if err := t.linkedForUs(); err != nil {
 		return nil, err
 	}
@@ -76,8 +82,8 @@ func (t *transaction) preflight() (earlier *generation, err error) {
 	if len(found) > 0 {
 		return nil, t.incompatible(found)
 	}
-	if m.Patch != nil {
-		return nil, nil // what its base exports stays as it is
+	if m.Patch != nil || m.List {
+		return nil, nil // what its base exports stays as it is; a list exports nothing
 	}
 	t.notes = t.sharedNotes()
 	h.mu.Lock()

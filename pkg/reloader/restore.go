@@ -52,7 +52,7 @@ func (o *Options) completeRestore() error {
 func (h *Host) restoreAtStart() {
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.RestoreTimeout)
 	defer cancel()
-	if h.Restore(ctx) != nil && h.ctx.Err() == nil {
+	if h.Restore(ctx) != nil && h.ctx.Err() == nil && h.keeper.on() {
 		h.record(control.Event{
 			Event:  control.KindNote,
 			Reason: fmt.Sprintf("what was live before is not restored within %v; it goes on in the background", h.opts.RestoreTimeout),
@@ -63,28 +63,35 @@ func (h *Host) restoreAtStart() {
 // Restore loads again what was live and healthy in the process before, in the order
 // in which it was loaded there, and returns when that is done. New does it, unless
 // Options.Restore is RestoreLater. A plugin of which something was loaded meanwhile
-// is left alone. Loads and rollbacks wait until it is done. Only the first call does
-// anything.
+// is left alone. Then plugins go on with the state of the process before, where this one
+// was started with some (docs/state.md). Loads and rollbacks wait until it is done. Only
+// the first call does anything.
 //
-// What is not restored is no error: an event says why, and the built-in serves.
+// What is not restored or recalled is no error: an event says why, and the built-in
+// serves, with variables as initialised.
 //
 // Errors: ctx's, where it ended first. Restoring goes on then.
 func (h *Host) Restore(ctx context.Context) error {
-	k := h.keeper
-	if !k.on() {
+	if !h.keeper.on() && h.recall == "" {
 		return nil
 	}
-	k.once.Do(func() {
+	h.restoring.Do(func() {
+		until := time.Now().Add(h.opts.RestoreTimeout)
 		h.background.Go(func() {
-			defer close(k.restored)
-			if release, err := h.acquire(h.ctx); err == nil {
-				defer release()
+			defer close(h.restored)
+			release, err := h.acquire(h.ctx)
+			if err != nil {
+				return
+			}
+			defer release()
+			if h.keeper.on() {
 				h.restoreAll()
 			}
+			h.recallAll(until)
 		})
 	})
 	select {
-	case <-k.restored:
+	case <-h.restored:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

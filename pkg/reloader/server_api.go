@@ -92,6 +92,7 @@ func newAPI(h *Host) *api {
 		{http.MethodPost, "/v1/rollback", WriteAccess, a.rollback},
 		{http.MethodGet, "/v1/window", ReadAccess, a.window},
 		{http.MethodPost, "/v1/confirm", WriteAccess, a.confirm},
+		{http.MethodPost, "/v1/state", WriteAccess, a.state},
 		{http.MethodGet, "/v1/history", ReadAccess, a.history},
 		{http.MethodGet, "/v1/events", ReadAccess, a.events},
 		{http.MethodGet, "/metrics", ReadAccess, a.metrics},

@@ -50,6 +50,31 @@ func (a *api) rollback(w http.ResponseWriter, r *http.Request, c *ControlCall) e
 	return writeJSON(w, http.StatusOK, ev)
 }
 
+// state writes the state of a plugin into a file, or says what would be written. The
+// list is read as the artifact of a load by path is. What is written is the host's to
+// read, and lies where the caller says: that is for those who could write it there
+// themselves.
+func (a *api) state(w http.ResponseWriter, r *http.Request, c *ControlCall) error {
+	var req control.StateRequest
+	if err := decode(w, r, &req); err != nil {
+		return err
+	}
+	c.Plugin = req.Plugin
+	if p, _ := r.Context().Value(peerKey{}).(peer); req.File != "" && !p.own {
+		return &control.Error{
+			Code: control.CodeForbidden, Message: fmt.Sprintf("%s may not have this host write files", c.Caller),
+			Limit: "hotgo: that is for the host's own user and root, over its socket", Next: "leave file out, to learn what would be written",
+		}
+	}
+	release(w)
+	saved, err := a.h.saveState(r.Context(), req, c.by())
+	if err != nil {
+		return err
+	}
+	c.Generation = saved.Generation
+	return writeJSON(w, http.StatusOK, saved)
+}
+
 // load takes an artifact as the body, or the path of one.
 func (a *api) load(w http.ResponseWriter, r *http.Request, c *ControlCall) error {
 	req := loadRequest{caller: c.by(), plugin: r.URL.Query().Get("plugin")}

@@ -41,6 +41,8 @@ func FuzzHandler(f *testing.F) {
 		{"POST", "/v1/rollback", "", control.TypeJSON, "", "", `{"plugin":"pricing","to":0}`},
 		{"POST", "/v1/rollback", "", control.TypeJSON, "", "", `{"plugin":"pricing","to":-9223372036854775809}`},
 		{"POST", "/v1/rollback", "", control.TypeJSON, "", "", `{"plugin":["pricing"]}{`},
+		{"POST", "/v1/state", "", control.TypeJSON, "", "", `{"plugin":"pricing"}`},
+		{"POST", "/v1/state", "", control.TypeJSON, "", "", `{"plugin":"pricing","list":"/dev/null","file":"/dev/full"}`},
 		{"PUT", "/v1/load", "", control.TypeArtifact, "", "", "x"},
 		{"\x00", "/v1/../v1/status\xff", "=&=;", "text/\xff", "Sec-Fetch-Site", "\x00", "\x00"},
 	} {

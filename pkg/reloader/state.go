@@ -10,7 +10,6 @@ import (
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
-	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // # State across a swap
@@ -66,22 +65,15 @@ func stateOf(list stateFunc, private map[string]string) *carry.Generation {
 	return k
 }
 
-// longestBusy bounds the wait for locks that are held.
-const longestBusy = time.Second
-
 // passage is the way of state from one generation to the next; nil where there is
 // nothing to carry.
 type passage struct {
-	h        *Host
+	quiet
 	plan     *carry.Plan
 	opts     carry.Options
-	hold     *hold
-	phases   *control.Phases
-	moment   livepatch.Moment // with the code of both generations, and of their patches
-	hooked   bool             // hooks of the new one have to find its state
+	hooked   bool // hooks of the new one have to find its state
 	moved    bool
 	transfer *carry.Transfer // nil after it moved: this process cannot carry state
-	inside   string          // a function of the old generation that did not return in time
 }
 
 // passage prepares one, and has the plugin's handles wait until end is called.
@@ -105,33 +97,16 @@ func (h *Host) passage(p *pluginState, c *change, phases *control.Phases) (x *pa
 		return nil, func() {}
 	}
 	start := time.Now()
-	x = &passage{h: h, plan: carry.Compare(was, now), phases: phases, hooked: hooked(to)}
+	x = &passage{plan: carry.Compare(was, now), hooked: hooked(to)}
 	migrates := false
 	if to != nil {
 		_, migrates = to.symbols[hookMigrate]
 	}
 	x.opts = carry.Options{Migrate: migrates, Still: true, Apart: x.plan.Guarded()}
-	x.moment.Code = h.codeOf(p, from, to)
-	if builtin != nil {
-		x.moment.Packages, x.moment.Functions = h.builtinCode(builtin)
-	}
-	x.hold, end = h.hold(p, h.opts.HoldCalls, x.moment.Packages)
-	phases.State = milliseconds(time.Since(start))
+	compared := milliseconds(time.Since(start))
+	x.quiet, end = h.quiet(p, from, to, builtin, phases)
+	phases.State += compared
 	return x, end
-}
-
-// codeOf gives addresses in the code of two generations, and of their patches.
-func (h *Host) codeOf(p *pluginState, from, to *generation) (code []uintptr) {
-	for _, g := range p.gens {
-		switch root := g.root(); {
-		case root != from && root != to:
-		case g == root:
-			code = append(code, reflect.ValueOf(g.list).Pointer())
-		case len(g.manifest.Patch.Functions) > 0:
-			code = append(code, g.bias+uintptr(g.manifest.Patch.Functions[0].New))
-		}
-	}
-	return code
 }
 
 // hooked reports whether a generation has hooks that run before it is live.
@@ -147,78 +122,39 @@ func hooked(g *generation) bool {
 	return false
 }
 
-// move carries the state. With store it is the switch as well: what store is given
-// runs while it holds what the switch needs, and stores the new table when it calls
-// back.
+// move carries the state, in one moment or not at all. With store it is the switch as
+// well: what store is given runs while it holds what the switch needs, and stores the
+// new table when it calls back.
 func (x *passage) move(store func(func(now func()) error) error) error {
-	start := time.Now()
-	defer func() { x.phases.State += milliseconds(time.Since(start)) }()
 	if store == nil {
 		store = func(with func(func()) error) error { return with(func() {}) }
 	}
-	for {
-		var err, refused error
-		m := x.moment
-		m.NoCalls = !x.hold.over()
-		stood := store(func(now func()) error {
-			err, refused = x.stand(m, now)
-			return nil
-		})
-		var busy *livepatch.Error
-		var why *carry.Refusal
-		switch {
-		case stood != nil:
-			return stood
-		case errors.As(err, &busy) && busy.Reason == livepatch.Unsupported:
-			x.moved = true
-			x.hold.release()
-			return store(func(now func()) error { now(); return nil })
-		case errors.As(err, &busy) && m.NoCalls:
-			x.inside = busy.Function
-		case err != nil && time.Since(start) > x.h.opts.HoldCalls+longestBusy:
-			return stateError(err)
-		case err != nil:
-		case refused == nil:
-			if m.NoCalls {
-				x.inside = ""
-			}
-			x.moved = true
-			return nil
-		case errors.As(refused, &why) && why.Unknown:
-			x.plan.Learn()
-			continue
-		case errors.As(refused, &why) && why.Busy && time.Since(start) < longestBusy:
-		default:
-			return stateError(refused)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// standStill has the process stand still, unless it was built with -race.
-func standStill(m livepatch.Moment, f func()) (time.Duration, error) {
-	if raceDetector {
-		return 0, &livepatch.Error{Reason: livepatch.Unsupported, Detail: "this program was built with -race"}
-	}
-	return livepatch.New().Still(m, f)
-}
-
-// stand makes one attempt: state and switch in one moment, or nothing.
-func (x *passage) stand(m livepatch.Moment, now func()) (stood, refused error) {
-	pause, stood := x.h.platform.still(m, func() {
-		began := time.Now()
+	var now func()
+	err := x.at(func(expired func() bool) error {
 		opts := x.opts
-		opts.Expired = func() bool { return time.Since(began) > x.h.opts.MaxPause }
-		var t *carry.Transfer
-		if t, refused = x.plan.Prepare(opts); refused == nil {
+		opts.Expired = expired
+		t, err := x.plan.Prepare(opts)
+		if err == nil {
 			t.Commit()
 			now()
 			x.transfer = t
 		}
+		return err
+	}, x.plan.Learn, func(attempt func()) error {
+		return store(func(n func()) error {
+			now = n
+			attempt()
+			return nil
+		})
 	})
-	x.phases.Pause += milliseconds(pause)
-	x.h.metrics.paused(pause)
-	return stood, refused
+	if errors.Is(err, errNoStandstill) {
+		x.hold.release()
+		err = store(func(now func()) error { now(); return nil })
+		x.moved = true
+		return err
+	}
+	x.moved = err == nil
+	return err
 }
 
 // notes says what became of the state, when the switch is made.
@@ -229,9 +165,7 @@ func (x *passage) notes() (notes []control.Finding) {
 	if x.transfer == nil {
 		return []control.Finding{{Code: carry.CodeUnknown, Text: "package variables are not carried over: that takes a host on linux/amd64 that was built without -race"}}
 	}
-	for _, f := range x.transfer.Report.Findings {
-		notes = append(notes, control.Finding{Code: f.Code, Symbol: shortText(f.Symbol), Text: shortText(f.Symbol + ": " + f.Text)})
-	}
+	notes = reported(x.transfer.Report)
 	switch {
 	case x.inside != "":
 		name, whose := shortName(x.inside), "the old generation"
@@ -247,6 +181,14 @@ func (x *passage) notes() (notes []control.Finding) {
 			Code: noteStillInside,
 			Text: "the hooks took longer than calls wait, which is " + x.h.opts.HoldCalls.String() + ": what calls changed meanwhile in variables that were copied is lost",
 		})
+	}
+	return notes
+}
+
+// reported gives what was found as events have it.
+func reported(r carry.Report) (notes []control.Finding) {
+	for _, f := range r.Findings {
+		notes = append(notes, control.Finding{Code: f.Code, Symbol: shortText(f.Symbol), Text: shortText(f.Symbol + ": " + f.Text)})
 	}
 	return notes
 }

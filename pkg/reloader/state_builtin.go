@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
@@ -24,20 +25,55 @@ const builtinEntry = "hotgo:state0"
 // builtin gives the state of a plugin's built-in, nil where no artifact lists it.
 // first is asked first.
 func (h *Host) builtin(first *generation) *carry.Generation {
+	return builtinState(h.builtinLister(first.plugin, first))
+}
+
+// builtinLister finds who lists the built-in of a plugin, nil where nobody does. first
+// is asked first, and may be nil.
+func (h *Host) builtinLister(plugin string, first *generation) (stateFunc, *artifact.Manifest) {
 	h.mu.Lock()
-	gens := slices.Concat([]*generation{first}, h.plugins[first.plugin].gens)
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	var gens []*generation
+	if first != nil {
+		gens = append(gens, first)
+	}
+	if p := h.plugins[plugin]; p != nil {
+		gens = append(gens, p.gens...)
+	}
 	for _, g := range gens {
 		if g.builtin != nil {
-			k := stateOf(g.builtin, nil)
-			for _, v := range k.Variables {
-				path := v.Name[:strings.LastIndexByte(v.Name, '.')]
-				k.Packages[path] = path
-			}
-			return k
+			return g.builtin, &g.manifest
 		}
 	}
-	return nil
+	for _, l := range h.lists[plugin] {
+		if l.list != nil {
+			return l.list, &l.manifest
+		}
+	}
+	return nil, nil
+}
+
+// builtinState asks such a list, which may be nil. m is the manifest of the artifact that
+// brought it.
+func builtinState(list stateFunc, m *artifact.Manifest) *carry.Generation {
+	if list == nil {
+		return nil
+	}
+	k := stateOf(list, nil)
+	for _, v := range k.Variables {
+		path := v.Name[:strings.LastIndexByte(v.Name, '.')]
+		k.Packages[path] = path
+	}
+	// Packages without variables have types of the plugin as well.
+	for path := range m.Private {
+		k.Packages[path] = path
+	}
+	if m.Builtin != nil {
+		for _, path := range m.Builtin.Own {
+			k.Packages[path] = path
+		}
+	}
+	return k
 }
 
 // builtinCode gives what there is of the code of the built-in: packages of the program,

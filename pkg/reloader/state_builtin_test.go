@@ -101,3 +101,18 @@ func TestABuiltinWithoutAListIsNoted(t *testing.T) {
 		t.Errorf("%+v, %v", ev.Notes, err)
 	}
 }
+
+func TestTypesOfPackagesWithoutVariablesAreTheBuiltins(t *testing.T) {
+	f := newFakeProcess(t)
+	h := openHost(t, Options{}, f)
+	n := 1
+	m := manifest("pricing", "1")
+	m.Private = map[string]string{"shop": "shop/hotgo_1", "shop/model": "shop/model/hotgo_1"}
+	mustLoad(t, h, f.versionInit(m, func() (map[string]any, error) {
+		return keepsBuiltin(prices(1), map[string]any{"n": &n}), nil
+	}))
+	k := h.builtin(h.plugins["pricing"].gens[0])
+	if k.Packages["shop"] != "shop" || k.Packages["shop/model"] != "shop/model" || len(k.Packages) != 2 {
+		t.Errorf("%v", k.Packages)
+	}
+}

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // keeps adds state to a version's symbols: variables by name, given as pointers.
@@ -95,4 +97,22 @@ func TestHotMigrateDoesWhatCannotBeCarried(t *testing.T) {
 	if len(ev.Notes) != 1 || ev.Notes[0].Code != "HG0032" {
 		t.Errorf("notes: %+v", ev.Notes)
 	}
+}
+
+func TestStateThatIsNeverOutOfTheWayKeepsOldGeneration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeProcess(t)
+		h := openHost(t, Options{}, f)
+		price := Bind(h, "pricing", "Price", times(0))
+		old, now := 5, 1
+		mustLoad(t, h, f.version("pricing", "1", keeps(prices(1), map[string]any{"n": &old})))
+		f.busy = func(livepatch.Moment) error {
+			return &livepatch.Error{Reason: livepatch.Busy, Function: "shop.Price"}
+		}
+		mustFail(t, h, f.version("pricing", "2", keeps(prices(2), map[string]any{"n": &now})), control.CodeRefused)
+		if now != 1 || price.Get()(1) != 1 {
+			t.Errorf("the new variable is %d", now)
+		}
+		mustNotSave(t, h, control.StateRequest{Plugin: "pricing"}, control.CodeRefused)
+	})
 }

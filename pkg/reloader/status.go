@@ -28,7 +28,7 @@ func (h *Host) status(withText bool) control.Status {
 		V: control.EventVersion, Name: h.opts.Name, PID: os.Getpid(), Socket: h.Socket(),
 		GoVersion: runtime.Version(), GOOS: runtime.GOOS, GOARCH: runtime.GOARCH,
 		Flags: map[string]string{}, Started: h.started, Plugins: []control.Plugin{},
-		Stuck: int(h.stuck.Load()),
+		Starting: h.starting.Load(), Stuck: int(h.stuck.Load()),
 	}
 	s.Executable, _ = os.Executable()
 	if info, ok := debug.ReadBuildInfo(); ok {

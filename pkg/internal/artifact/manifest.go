@@ -82,6 +82,7 @@ type Source struct {
 // the plugin has. The first generation goes on with their values.
 type Builtin struct {
 	Packages []string `json:"packages,omitempty"` // those with variables
+	Own      []string `json:"own,omitempty"`      // in a list: all packages of the plugin that the host has
 	Code     string   `json:"code,omitempty"`     // of the catalogue of edits
 	Reason   string   `json:"reason,omitempty"`   // why there is no list; a clause
 }

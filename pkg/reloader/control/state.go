@@ -29,14 +29,17 @@ type StateRequest struct {
 
 // SavedState says what of a plugin's state was written.
 type SavedState struct {
-	Plugin     string         `json:"plugin"`
-	Generation int            `json:"generation"` // whose state it is; 0 is the built-in
-	File       string         `json:"file,omitempty"`
-	Bytes      int64          `json:"bytes"`
-	Variables  int            `json:"variables"`      // that are written
-	Fresh      int            `json:"fresh"`          // that start anew because their declaration says so
-	Lost       []LostVariable `json:"lost,omitempty"` // that start anew because they cannot be written
-	PauseMS    float64        `json:"pause_ms"`       // how long the process stood still
+	Plugin     string `json:"plugin"`
+	Generation int    `json:"generation"` // whose state it is; 0 is the built-in
+	File       string `json:"file,omitempty"`
+	Bytes      int64  `json:"bytes"`
+	Variables  int    `json:"variables"` // that are written
+	// Fresh is how many start anew because their declaration says so, or because all
+	// that they hold is what initialisers make and nobody changes: errors of package
+	// errors, regular expressions, templates and the like.
+	Fresh   int            `json:"fresh"`
+	Lost    []LostVariable `json:"lost,omitempty"` // that start anew because they cannot be written
+	PauseMS float64        `json:"pause_ms"`       // how long the process stood still
 }
 
 // LostVariable is a variable whose value cannot go to another process, and why.

@@ -16,6 +16,9 @@ type Status struct {
 	BuildID    string            `json:"build_id"`
 	Flags      map[string]string `json:"flags"` // build settings that an artifact has to match
 	Started    time.Time         `json:"started"`
+	// Starting says that the host is not made yet: it restores what was live before,
+	// and the program has bound nothing.
+	Starting bool `json:"starting,omitempty"`
 	// TrustedKeys are the ids of the keys of which one must have signed what is
 	// loaded, sorted. Absent, nothing need be signed; empty, no key is trusted and
 	// nothing can be loaded.

@@ -223,6 +223,7 @@ type Report struct {
 // Transfer is state that is ready to be committed.
 type Transfer struct {
 	Report Report
+	Plugin string // whose state it is, as the file says; "" where it comes from no file
 	stores []commitment
 }
 

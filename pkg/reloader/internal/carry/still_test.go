@@ -48,6 +48,10 @@ func TestNothingThatLocksIsUsedWhileTheWorldIsStopped(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	before := []string{"carry.go", "plan.go", "relation.go", "types.go", "learn.go"} // run before, or print
+	before = append(before, "known.go", "wire.go", "recall.go", "recall_value.go")   // run before or after
+	// What save_write.go uses of package time reads fields (go1.26 time/zoneinfo.go: (*Location).get
+	// locks for time.Local alone), and of encoding/binary appends to slices.
+	more := map[string][]string{"save_write.go": {"time", "encoding/binary"}}
 	harmless := []string{"cmp", "math", "math/cmplx", "reflect", "runtime", "slices", "strconv", "strings", "sync", "unsafe"}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") || slices.Contains(before, name) {
@@ -58,7 +62,7 @@ func TestNothingThatLocksIsUsedWhileTheWorldIsStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, imp := range f.Imports {
-			if path, _ := strconv.Unquote(imp.Path.Value); !slices.Contains(harmless, path) {
+			if path, _ := strconv.Unquote(imp.Path.Value); !slices.Contains(harmless, path) && !slices.Contains(more[name], path) {
 				t.Errorf("%s imports %s", name, path)
 			}
 		}

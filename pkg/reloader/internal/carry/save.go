@@ -1,0 +1,401 @@
+package carry
+
+import "reflect"
+
+// Save writes the state of a generation down, for another process to go on with.
+//
+// What is written is what a variable leads to, as far as it is data: see wire.go for the
+// form. A variable that leads to anything else is left out as a whole, with the reason,
+// and starts anew in the other process (made.go has what is none): channels, function literals, pointers to types
+// of other packages (connections, files, timers), unsafe pointers, locks that are held.
+// Functions declared at package level go by their names. No method is called but those
+// of time.Time that read its fields.
+//
+// It is done as Prepare is, while the world stands still: scan, resolve, write. Read
+// the package's story for what that forbids.
+type Save struct {
+	g       *Generation
+	types   *dictionary
+	entries map[uintptr]string
+	known   map[reflect.Type]string // types that can be in interfaces, with the names; "" those that cannot
+	unknown map[reflect.Type]bool
+
+	opts    Options
+	objects []saved
+	index   map[savedKey]int
+	tasks   []task
+	here    place
+	depth   int
+	visits  int
+	direct  map[reflect.Type]bool
+}
+
+// saved is an object that references lead to.
+type saved struct {
+	kind kind
+	typ  reflect.Type // of an element of a region, of a map
+	from address
+	n    int
+	root int // index of the variable, plus 1; else 0
+	skip bool
+	in   int // the object that it lies in, else its own index
+
+	edges  []int
+	bad    *Loss
+	made   bool // and bad is about what is made anew
+	number int  // in the file, plus 1
+
+	parent int
+	part   part
+	offset uintptr
+}
+
+type savedKey struct {
+	kind  kind
+	slice bool
+	word  uintptr
+	typ   reflect.Type
+}
+
+// Loss is a variable that is not written, and why.
+type Loss struct {
+	Variable, Path, Type, Reason string
+
+	busy bool // a lock is held
+}
+
+// String is one line.
+func (l Loss) String() string {
+	return l.Variable + l.Path + " (" + l.Type + "): " + l.Reason
+}
+
+// NewSave gets ready to write a generation's state. It looks at types, never at
+// values.
+func NewSave(g *Generation) *Save {
+	s := &Save{
+		g: g, types: dictionaryOf(g), entries: map[uintptr]string{}, known: map[reflect.Type]string{},
+		unknown: map[reflect.Type]bool{}, direct: map[reflect.Type]bool{},
+	}
+	for name, f := range g.Functions {
+		s.entries[f.Pointer()] = name
+	}
+	for _, t := range s.types.byText {
+		s.learn(t)
+		s.learn(reflect.PointerTo(t))
+	}
+	for _, v := range g.Variables {
+		s.warm(v.Pointer.Type().Elem(), map[reflect.Type]bool{})
+	}
+	return s
+}
+
+// Learn makes what the last Take lacked (Refusal.Unknown). It may lock.
+func (s *Save) Learn() {
+	for t := range s.unknown {
+		s.learn(t)
+	}
+	clear(s.unknown)
+}
+
+func (s *Save) learn(t reflect.Type) {
+	if _, ok := s.known[t]; ok {
+		return
+	}
+	name := s.types.of(t)
+	if s.types.find(name) != t {
+		name = ""
+	}
+	s.known[t] = name
+	s.direct[t] = direct(t)
+	s.warm(t, map[reflect.Type]bool{})
+}
+
+// warm has reflect make the types that values of t are read by: see Plan.warmUp.
+func (s *Save) warm(t reflect.Type, seen map[reflect.Type]bool) {
+	if seen[t] {
+		return
+	}
+	seen[t] = true
+	reflect.PointerTo(t)
+	reflect.SliceOf(t)
+	s.types.of(t)
+	switch t.Kind() {
+	case reflect.Struct:
+		for f := range fieldsOf(t) {
+			s.warm(f.Type, seen)
+		}
+	case reflect.Map:
+		s.warm(t.Key(), seen)
+		s.warm(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		s.warm(t.Elem(), seen)
+	}
+}
+
+// Take reads the state. opts.Still and opts.Expired are as for Plan.Prepare.
+//
+// Errors: a *Refusal, Unknown or Large or neither. What single variables lack is no error.
+func (s *Save) Take(opts Options) (*Saved, error) {
+	s.opts, s.objects, s.tasks, s.visits, s.depth = opts, nil, nil, 0, 0
+	s.index = map[savedKey]int{}
+	for i, v := range s.g.Variables {
+		t, from := v.Pointer.Type().Elem(), addressOf(v.Pointer)
+		o := len(s.objects)
+		s.objects = append(s.objects, saved{kind: region, typ: t, from: from, n: 1, root: i + 1, skip: v.Fresh, in: o, parent: o})
+		s.index[savedKey{region, false, from.word(), t}] = o
+		if !v.Fresh {
+			s.tasks = append(s.tasks, task{o, from, 1})
+		}
+	}
+	if why := s.scan(); why != nil {
+		return nil, why
+	}
+	if len(s.unknown) > 0 {
+		return nil, &Refusal{Code: CodeUnknown, Reason: "values of types that were not met before", Unknown: true}
+	}
+	s.resolve()
+	s.spread()
+	return s.write()
+}
+
+func (s *Save) scan() *Refusal {
+	for len(s.tasks) > 0 {
+		t := s.tasks[len(s.tasks)-1]
+		s.tasks = s.tasks[:len(s.tasks)-1]
+		o := &s.objects[t.object]
+		if o.kind == table {
+			typ := o.typ
+			e := newSavedEntry(typ)
+			iter := e.read(o.from)
+			for iter.Next() {
+				e.set(iter)
+				s.here = place{t.object, keyPart, e.key.word()}
+				if why := s.walk(typ.Key(), e.key); why != nil {
+					return why
+				}
+				s.here = place{t.object, valuePart, e.value.word()}
+				if why := s.walk(typ.Elem(), e.value); why != nil {
+					return why
+				}
+			}
+			continue
+		}
+		typ := o.typ
+		if isData(typ) {
+			continue
+		}
+		s.here = place{object: t.object, base: o.from.word()}
+		for i := range t.n {
+			if why := s.walk(typ, t.from.add(uintptr(i)*typ.Size())); why != nil {
+				return why
+			}
+		}
+	}
+	return nil
+}
+
+// savedEntry is room for one entry of a map.
+type savedEntry struct {
+	t          reflect.Type
+	key, value address
+}
+
+func newSavedEntry(t reflect.Type) *savedEntry {
+	return &savedEntry{t, addressOf(reflect.New(t.Key())), addressOf(reflect.New(t.Elem()))}
+}
+
+func (e *savedEntry) read(from address) *reflect.MapIter {
+	holder := addressOf(reflect.New(e.t))
+	holder.store(from)
+	return holder.at(e.t).MapRange()
+}
+
+func (e *savedEntry) set(iter *reflect.MapIter) {
+	e.key.at(e.t.Key()).SetIterKey(iter)
+	e.value.at(e.t.Elem()).SetIterValue(iter)
+}
+
+// isData reports whether no value of t has to be looked at before it is written.
+func isData(t reflect.Type) bool {
+	return numeric(t.Kind()) || t.Kind() == reflect.String || t.Kind() == reflect.Bool
+}
+
+// lost notes that an object has what cannot be written at a.
+func (s *Save) lost(t reflect.Type, a address, reason string) {
+	s.lacks(t, a, reason, isMade(t))
+}
+
+// lacks is lost for what may be made anew.
+func (s *Save) lacks(t reflect.Type, a address, reason string, made bool) {
+	o := &s.objects[s.here.object]
+	if o.bad == nil || o.made && !made {
+		l := s.way(s.here.object, s.here.part, a.word()-s.here.base)
+		l.Type, l.Reason = s.types.of(t), reason
+		o.spoil(l, made)
+	}
+}
+
+// walk visits the value of t at a, and notes what it leads to.
+func (s *Save) walk(t reflect.Type, a address) *Refusal {
+	if s.late() {
+		return s.large()
+	}
+	if isData(t) || t == timeType {
+		return nil
+	}
+	if p, off, ok := pointerIn(t); ok {
+		return s.walk(p, a.add(off))
+	}
+	if rule := ruleFor(t, t); rule != nil {
+		s.walkRuled(rule, t, a)
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		if s.types.opaque(t) {
+			if !a.at(t).IsZero() {
+				s.lost(t, a, "what is in it is another package's")
+			}
+			return nil
+		}
+		for f := range fieldsOf(t) {
+			if f.Name == "_" {
+				continue
+			}
+			if why := s.walk(f.Type, a.add(f.Offset)); why != nil {
+				return why
+			}
+		}
+	case reflect.Array:
+		for i := range t.Len() {
+			if why := s.walk(t.Elem(), a.add(uintptr(i)*t.Elem().Size())); why != nil {
+				return why
+			}
+		}
+	case reflect.Pointer:
+		switch p := a.load(); {
+		case p.isNil():
+		case s.types.foreign(t.Elem()) && t.Elem().PkgPath() != "sync/atomic" && t.Elem() != timeType:
+			s.lost(t, a, "it leads to what is another package's")
+		case t.Elem().Size() > 0:
+			s.lead(savedKey{region, false, p.word(), t.Elem()}, p, 1, a)
+		}
+	case reflect.Slice:
+		if v := a.at(t); v.Cap() > 0 && t.Elem().Size() > 0 {
+			from, n := addressOf(v), v.Cap()
+			s.lead(savedKey{region, true, from.word() + uintptr(n)*t.Elem().Size(), t.Elem()}, from, n, a)
+		}
+	case reflect.Map:
+		if m := a.load(); !m.isNil() {
+			s.lead(savedKey{table, false, m.word(), t}, m, 1, a)
+		}
+	case reflect.Interface:
+		return s.walkBoxed(t, a)
+	case reflect.Func:
+		if f := a.load(); !f.isNil() && s.entries[a.at(t).Pointer()] == "" {
+			s.lacks(t, a, "it is code of this process, and what that captured", isDeclared(nameOf(a.at(t).Pointer())))
+		}
+	case reflect.Chan:
+		if !a.load().isNil() {
+			s.lost(t, a, "a channel cannot leave its process")
+		}
+	default: // unsafe.Pointer
+		if !a.load().isNil() {
+			s.lost(t, a, "it is an address of this process")
+		}
+	}
+	return nil
+}
+
+// late counts a value, and reports now and then whether time is up.
+func (s *Save) late() bool {
+	s.visits++
+	return s.visits%ticks == 0 && s.opts.Expired != nil && s.opts.Expired()
+}
+
+func (s *Save) large() *Refusal {
+	return &Refusal{Code: CodeUnknown, Reason: "it takes longer than it may", Large: true, Visited: s.visits}
+}
+
+// walkRuled visits one of the types that are more than their fields.
+func (s *Save) walkRuled(r *rule, t reflect.Type, a address) {
+	switch {
+	case r.idle != nil:
+		if why := r.idle.met(t, a); why != nil {
+			s.lost(t, a, why.Reason)
+			if o := &s.objects[s.here.object]; why.Busy && o.bad.Reason == why.Reason {
+				o.bad.busy = true
+			}
+		} else if r.field != "" {
+			s.lost(t, a, "it belongs to a lock")
+		}
+	case r.keep: // a pool begins empty
+	case !a.at(t).IsZero():
+		s.lost(t, a, "hotgo does not know how to write it")
+	}
+}
+
+func (s *Save) walkBoxed(t reflect.Type, a address) *Refusal {
+	v := a.at(t)
+	if v.IsNil() {
+		return nil
+	}
+	held := v.Elem().Type()
+	name, ok := s.known[held]
+	switch {
+	case !ok && s.opts.Still:
+		s.unknown[held] = true
+		return nil
+	case !ok:
+		s.learn(held)
+		name = s.known[held]
+	}
+	if name == "" && held.Kind() == reflect.Chan {
+		s.lost(held, a, "a channel cannot leave its process")
+		return nil
+	}
+	if name == "" {
+		s.lost(held, a, "the interface holds what is another package's")
+		return nil
+	}
+	if s.depth++; s.depth > maxDepth/4 {
+		s.lost(held, a, "interfaces lie too deep in each other")
+		s.depth--
+		return nil
+	}
+	defer func() { s.depth-- }()
+	here := s.here
+	box := a.box(s.direct[held])
+	// Inside of the box, places are told from where the interface lies.
+	s.here.base = box.word() - (a.word() - here.base)
+	defer func() { s.here = here }()
+	return s.walk(held, box)
+}
+
+// box gives where what an interface holds lies.
+func (a address) box(direct bool) address {
+	if direct {
+		return a.boxWord()
+	}
+	return a.boxWord().load()
+}
+
+func (s *Save) lead(k savedKey, from address, n int, slot address) {
+	i, ok := s.index[k]
+	switch {
+	case !ok:
+		i = len(s.objects)
+		s.index[k] = i
+		s.objects = append(s.objects, saved{
+			kind: k.kind, typ: k.typ, from: from, n: n, in: i,
+			parent: s.here.object, part: s.here.part, offset: slot.word() - s.here.base,
+		})
+		s.tasks = append(s.tasks, task{i, from, n})
+	case n > s.objects[i].n: // a slice that begins earlier
+		o := &s.objects[i]
+		s.tasks = append(s.tasks, task{i, from, n - o.n})
+		o.from, o.n = from, n
+	}
+	o := &s.objects[s.here.object]
+	o.edges = append(o.edges, i)
+}
