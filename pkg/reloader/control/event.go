@@ -36,6 +36,8 @@ const (
 	KindNotRestored Kind = "not-restored" // it is not, and why
 	KindQuarantined Kind = "quarantined"  // the process before seems to have died of it
 	KindReleased    Kind = "released"     // somebody has taken it out of quarantine
+	KindSaved       Kind = "saved"        // the state of a plugin was written into a file
+	KindRecalled    Kind = "recalled"     // a plugin goes on with the state of the process before, or why not
 	KindSkipped     Kind = "skipped"      // a push did not begin with this host
 	KindHostGone    Kind = "host-gone"    // a host ended or cannot be reached
 	KindNote        Kind = "note"         // something worth knowing; nothing changed
