@@ -23,8 +23,9 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run [PKG] [-- ARGS]",
 		Short: "Build the host, start it, watch, reload",
 		Long: `Build the host with the right flags, start it, and reload each edit of its
-plugins. An edit that needs a new process restarts it (see --restart). What comes
-after -- are the program's own arguments. Ctrl-C stops both.
+plugins. An edit that needs a new process restarts it (see --restart), with the state
+that its plugins have, as far as a file can hold it. What comes after -- are the
+program's own arguments. Ctrl-C stops both.
 
 PKG is the host's main package; without it, --host or hotgo.yaml say, or it is the
 module's main package that imports the reloader. The program's output is passed
@@ -84,6 +85,9 @@ func (s *session) runHost(ctx context.Context, pkg string, args []string) error 
 	defer os.Remove(p.socket)
 	l.ignored = append(l.ignored, dir)
 	l.fx.BuildHost, l.fx.StartHost = p.build, p.start
+	if l.fx.StateEffects, err = p.stateEffects(l.builder); err != nil {
+		return err
+	}
 	l.fx.Hosts = func(ctx context.Context) ([]devloop.Host, error) {
 		client := control.NewClient(p.socket)
 		defer client.Close()
@@ -165,8 +169,11 @@ func (p *program) build(ctx context.Context) (*builder.HostBuild, error) {
 	return p.builder.BuildHost(ctx, p.pkg, filepath.Join(dir, p.name))
 }
 
-func (p *program) start(binary string) (*devloop.Process, error) {
+func (p *program) start(binary, recall string) (*devloop.Process, error) {
 	env := append(os.Environ(), "HOTGO_SOCKET="+p.socket)
+	if recall != "" {
+		env = append(env, control.RecallVariable+"="+recall)
+	}
 	if os.Getenv("HOTGO_NAME") == "" {
 		env = append(env, "HOTGO_NAME="+p.name)
 	}

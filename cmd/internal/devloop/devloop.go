@@ -27,7 +27,7 @@
 // snapshots into what is wanted, own.go does so for the host's own code and
 // generation.go for loaded generations, build.go builds and loads it, verdict.go
 // puts outcomes into events, run.go owns the host's process under hotgo run,
-// command.go obeys keys.
+// state.go hands state over from one process to the next, command.go obeys keys.
 package devloop
 
 import (
@@ -90,8 +90,10 @@ type Effects struct {
 	// BuildHost builds the host's binary into a file that no process runs.
 	// With it and StartHost the loop owns the host's process.
 	BuildHost func(ctx context.Context) (*builder.HostBuild, error)
-	// StartHost starts the binary. It must not block.
-	StartHost func(binary string) (*Process, error)
+	// StartHost starts the binary. It must not block. recall is what
+	// control.RecallVariable is to be in its environment; "" is not at all.
+	StartHost func(binary, recall string) (*Process, error)
+	StateEffects
 }
 
 // Process is a host that the loop started.

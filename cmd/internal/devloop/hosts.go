@@ -236,6 +236,7 @@ func (l *Loop) joined(f Host) {
 		}
 	}
 	l.emit(ev)
+	l.awaitRecall(h)
 }
 
 // left removes a host that does not answer any more.

@@ -2,6 +2,8 @@ package devloop
 
 import (
 	"errors"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/builder"
@@ -27,6 +29,8 @@ type runState struct {
 	restarted bool      // the next host to answer is a restarted one
 	edits     int       // Loop.edits when the last host build began
 	edited    time.Time // the edit that it answers
+	state     []legacy  // of a process that was stopped, until another has gone on with it
+	recalls   int       // of how many plugins the process was given state
 }
 
 // owned reports whether the loop owns the host's process.
@@ -56,8 +60,7 @@ func (l *Loop) needRestart(ev control.Event, edits int) {
 	case RestartAlways:
 		l.run.wanted = true
 	case RestartAsk:
-		l.asking = &ev
-		l.fx.Ask(ev)
+		l.offer(ev)
 	case RestartNever:
 	}
 }
@@ -76,8 +79,14 @@ func (l *Loop) startHostBuild() {
 	if l.run.proc == nil {
 		l.emit(control.Event{Event: control.KindNote, Reason: "building the host"})
 	}
+	v := l.leaver()
 	l.async(func() func() {
+		var lists sync.WaitGroup
+		if v != nil {
+			lists.Go(func() { v.prepare(l.ctx, v.binary) })
+		}
 		hb, err := l.fx.BuildHost(l.ctx)
+		lists.Wait()
 		return func() {
 			l.run.building = false
 			if err != nil {
@@ -105,28 +114,39 @@ func (l *Loop) hostBuildFailed(err error) {
 	l.fail(ev)
 }
 
-// replaceHost stops the old process, if there is one, and starts binary. An
-// edit that came during the build is for the next snapshot to judge.
+// replaceHost stops the old process, if there is one, and starts binary with its
+// state. An edit that came during the build is for the next snapshot to judge.
 func (l *Loop) replaceHost(binary string) {
 	l.run.wanted = false
-	old := l.run.proc
-	if old == nil {
-		l.startHost(binary)
+	old, v, state := l.run.proc, l.leaver(), l.run.state
+	if old == nil && state == nil {
+		l.startHost(binary, "")
 		return
 	}
+	name := strconv.Itoa(l.run.starts)
 	l.run.stopping = true
 	l.async(func() func() {
-		old.Stop()
+		if v != nil {
+			v.prepare(l.ctx, builder.Host{Binary: binary})
+			state = v.save(l.ctx, name)
+		}
+		recall, n := l.fx.handOver(l.ctx, state, binary, name)
+		if old != nil {
+			old.Stop()
+		}
 		return func() {
 			l.run.stopping = false
-			l.startHost(binary)
+			l.tell(state, false)
+			l.run.state, l.run.recalls = state, n
+			l.startHost(binary, recall)
 		}
 	})
 }
 
-func (l *Loop) startHost(binary string) {
+// startHost starts binary; recall is the file that says where its state is.
+func (l *Loop) startHost(binary, recall string) {
 	clear(l.hosts)
-	p, err := l.fx.StartHost(binary)
+	p, err := l.fx.StartHost(binary, recall)
 	if err != nil {
 		l.run.proc = nil
 		l.fail(control.Event{Event: control.KindFailed, Verdict: control.Failed, Reason: err.Error()})

@@ -54,6 +54,7 @@ type world struct {
 	hostGate   chan struct{}
 	procs      []*fakeProc
 	nextPID    int
+	estate     *estate // nil: state starts anew
 
 	batches  chan watch.Batch
 	commands chan Command
@@ -121,6 +122,9 @@ func (w *world) start(opt Options) {
 	}
 	if w.owned {
 		fx.BuildHost, fx.StartHost = w.buildHost, w.startHost
+		if w.estate != nil {
+			fx.StateEffects = w.stateEffects()
+		}
 	}
 	loop := New(opt, fx)
 	go func() { w.result <- loop.Run(ctx, w.batches, w.commands) }()
@@ -355,11 +359,14 @@ func (w *world) buildHost(ctx context.Context) (*builder.HostBuild, error) {
 	return &builder.HostBuild{Binary: fmt.Sprintf("/bin/host-%d", w.hostBuilds)}, nil
 }
 
-func (w *world) startHost(binary string) (*Process, error) {
+func (w *world) startHost(binary, recall string) (*Process, error) {
 	w.mu.Lock()
 	w.nextPID++
 	p := &fakeProc{pid: w.nextPID, ended: make(chan struct{})}
 	w.procs = append(w.procs, p)
+	if w.estate != nil {
+		w.estate.recalls = append(w.estate.recalls, recall)
+	}
 	w.mu.Unlock()
 	w.up("shop", binary, p.pid, "pricing")
 	return &Process{

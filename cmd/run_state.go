@@ -1,0 +1,64 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hotgo/hotgo/cmd/internal/devloop"
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/reloader/control"
+)
+
+// recallPace is how often a host that was started is asked what became of the state
+// that it was given.
+const recallPace = 20 * time.Millisecond
+
+// stateEffects are what handing state over from one process to the next takes.
+func (p *program) stateEffects(b *builder.Builder) (devloop.StateEffects, error) {
+	fx := devloop.StateEffects{
+		BuildList: b.BuildList, Reinitialised: b.Reinitialised,
+		SaveState: saveState, Recalled: recalled, StateDir: filepath.Join(p.dir, "state"),
+	}
+	if err := os.Mkdir(fx.StateDir, 0o700); err != nil {
+		return fx, fmt.Errorf("make a directory for the state: %w", err)
+	}
+	return fx, nil
+}
+
+func saveState(ctx context.Context, h devloop.Host, req control.StateRequest) (*control.SavedState, error) {
+	client := control.NewClient(h.Socket)
+	defer client.Close()
+	return client.SaveState(ctx, req)
+}
+
+// recalled gives what a host says of the state that it goes on with, as soon as that is
+// about n plugins. It says so while it starts.
+func recalled(ctx context.Context, h devloop.Host, n int) ([]control.Event, error) {
+	client := control.NewClient(h.Socket)
+	defer client.Close()
+	tick := time.NewTicker(recallPace)
+	defer tick.Stop()
+	for {
+		history, err := client.History(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var events []control.Event
+		for _, ev := range history.Events {
+			if ev.Event == control.KindRecalled && ev.PID == h.PID && !ev.Time.Before(h.Started) {
+				events = append(events, ev)
+			}
+		}
+		if len(events) >= n {
+			return events, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return events, context.Cause(ctx)
+		}
+	}
+}
