@@ -1,0 +1,59 @@
+// Command plugin is a plugin that gives the host things to keep.
+package main
+
+import "reflect"
+
+// Order is a type of the plugin's own.
+type Order struct{ items int }
+
+// Total is what a method of the host's interface does.
+func (o *Order) Total() int { return o.items }
+
+type point struct{ x, y, z int }
+
+var (
+	total = 3
+	name  = "a text"
+	pairs = []int{1, 2, 3}
+)
+
+func plain() int { return total }
+
+// Make makes one of what there is.
+func Make(kind string) any {
+	switch kind {
+	case "pointer":
+		return &Order{2}
+	case "boxed":
+		return point{1, 2, 3}
+	case "slice":
+		return []Order{{1}}
+	case "function":
+		return plain
+	case "closure":
+		more := len(name)
+		return func() int { more++; return more }
+	case "method":
+		return (&Order{2}).Total
+	case "variable":
+		return &total
+	case "text":
+		return name
+	case "numbers":
+		return pairs
+	}
+	return nil
+}
+
+// HotgoSymbols is the entry that hotgo generates.
+func HotgoSymbols(add func(name string, value any)) {
+	add("Make", Make)
+	add("hotgo:state", func(visit func(path string) bool, add func(kind, path, name string, value any)) {
+		path := reflect.TypeFor[Order]().PkgPath()
+		if visit(path) {
+			add("var", path, "total", &total)
+		}
+	})
+}
+
+func main() {}
