@@ -109,6 +109,8 @@ func TestWhatTheProgramKeepsOfAnOldGenerationIsFound(t *testing.T) {
 		{"pointer", "main.orders … → a value of type *main.Order"},
 		{"boxed", "main.front (main.desk).current → a value of type main.point"},
 		{"slice", "main.registry … → a value of type []main.Order"},
+		{"local", "main.registry … → a value of type main.local"},
+		{"generic", "main.registry … → a value of type main.pair[github.com/hotgo/hotgo/pkg/reloader/testdata/retained/kept0.point,int]"},
 		{"function", "main.callbacks … → function kept0.plain"},
 		{"closure", "main.callbacks … → function kept0.Make.func1"},
 		{"method", "main.callbacks … → function kept0.(*Order).Total-fm"},
@@ -173,8 +175,8 @@ func TestNothingIsToldOfWhatIsNotKept(t *testing.T) {
 	}
 }
 
-// TestLooksGoOnWhateverTheProgramDoes looks hundreds of times while goroutines
-// allocate, free and collect.
+// TestLooksGoOnWhateverTheProgramDoes looks hundreds of times while goroutines allocate,
+// free, collect, make types and grow their stacks.
 func TestLooksGoOnWhateverTheProgramDoes(t *testing.T) {
 	h, files := startKeeper(t)
 	h.does("pointer", "kept")

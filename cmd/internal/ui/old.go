@@ -43,7 +43,7 @@ func (s Style) oldLines(h control.Status, verbose bool) []string {
 		head := "1 old version is in use"
 		switch {
 		case used == 0:
-			head = "no old version is known to be in use, but not all is known"
+			head = "no old version was found in use, but not everything could be searched"
 		case used > 1:
 			head = strconv.Itoa(used) + " old versions are in use"
 		}
@@ -107,11 +107,11 @@ func whatRetained(r *control.Retained, verbose bool) string {
 		return ""
 	case r.Unknown != "":
 		if verbose {
-			return "what the host keeps is not known: " + Clean(r.Unknown)
+			return "the host could not be searched for what it keeps of it: " + Clean(r.Unknown)
 		}
 		return ""
 	case len(r.Things) == 0:
-		return "what the host keeps is known in part only, and there nothing was found"
+		return "nothing of it was found in the part of the host's variables and heap that was searched; the rest was not searched, nor are goroutine stacks"
 	}
 	things := r.Things
 	if !verbose {
@@ -125,7 +125,7 @@ func whatRetained(r *control.Retained, verbose bool) string {
 		texts = append(texts, "and "+strconv.Itoa(rest)+" more")
 	}
 	if r.Part {
-		texts = append(texts, "not all was looked at")
+		texts = append(texts, "the heap was not searched to its end")
 	}
 	return "kept by the host: " + strings.Join(texts, "; ") + " (HG0004); it goes on with old code"
 }

@@ -5,8 +5,10 @@ package retained
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -20,6 +22,7 @@ type span struct {
 
 // heap is all spans.
 type heap struct {
+	mapped    mapped
 	spans     []span // sorted by address
 	low, high uintptr
 	arenas    []*[pagesPerArena]int32 // of 64 MB each, from that of low on: by page the index of a span, plus 1
@@ -39,7 +42,7 @@ const (
 // that it can be told which list has all spans.
 var probe = sync.OnceValue(func() *[64 << 10]byte { return new([64 << 10]byte) })
 
-// readHeap gives the spans that are in use.
+// readHeap gives the spans that are in use, as far as all of their memory can be read.
 func (p *program) readHeap() (*heap, error) {
 	mem, err := os.Open("/proc/self/mem")
 	if err != nil {
@@ -51,18 +54,17 @@ func (p *program) readHeap() (*heap, error) {
 		return nil, err
 	}
 	h := &heap{}
-	for _, s := range list {
-		if s, ok := p.spanAt(s); ok {
-			h.spans = append(h.spans, s)
-		}
+	if h.mapped, err = readMapped(); err != nil { // after the list, for the heap may grow
+		return nil, err
 	}
+	h.spans = slices.DeleteFunc(list, func(s span) bool { return s.from == 0 || !h.mapped.holds(s.from, s.to-s.from) })
 	slices.SortFunc(h.spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	return h, h.index()
 }
 
-// spanList reads runtime.mheap_.allspans: the slice that has a description of the span
-// in which probe lies.
-func (p *program) spanList(mem *os.File, probe uintptr) ([]uintptr, error) {
+// spanList reads runtime.mheap_.allspans: the slice of which all elements lead to what
+// describes spans, one of them that in which probe lies.
+func (p *program) spanList(mem *os.File, probe uintptr) ([]span, error) {
 	books := make([]byte, p.mheap.Size)
 	const tries = 10 // it may grow just then, and move
 	for range tries {
@@ -71,14 +73,15 @@ func (p *program) spanList(mem *os.File, probe uintptr) ([]uintptr, error) {
 		}
 		for at := 0; at+24 <= len(books); at += 8 {
 			first, n, room := number(books[at:]), number(books[at+8:]), number(books[at+16:])
-			if first == 0 || first%8 != 0 || n == 0 || n > room || n > mostSpans {
+			if !address(first) || n == 0 || n > room || n > mostSpans {
 				continue
 			}
-			// Most of what looks like a slice is none: a few elements tell.
-			if !p.describesSpan(mem, first) || !p.describesSpan(mem, first+n/2*8) || !p.describesSpan(mem, first+(n-1)*8) {
+			// The last one tells whether so many can be read at all.
+			if p.spansOf(mem, first+(n-1)*8, 1) == nil {
 				continue
 			}
-			if list := p.spansOf(mem, first, n, probe); list != nil {
+			list := p.spansOf(mem, first, n)
+			if slices.ContainsFunc(list, func(s span) bool { return s.from == probe }) {
 				return list, nil
 			}
 		}
@@ -88,66 +91,46 @@ func (p *program) spanList(mem *os.File, probe uintptr) ([]uintptr, error) {
 
 func number(b []byte) uintptr { return uintptr(binary.LittleEndian.Uint64(b)) }
 
-// describesSpan reports whether what is at addr leads to the description of a span,
-// one in use or one that was.
-func (p *program) describesSpan(mem *os.File, addr uintptr) bool {
-	slot, description := make([]byte, 8), make([]byte, p.spanLayout.size)
-	if _, err := mem.ReadAt(slot, int64(addr)); err != nil {
-		return false
-	}
-	s := number(slot)
-	if s == 0 || s%8 != 0 || s > 1<<47 {
-		return false
-	}
-	if _, err := mem.ReadAt(description, int64(s)); err != nil {
-		return false
-	}
-	from, pages := number(description[p.spanLayout.start:]), number(description[p.spanLayout.pages:])
-	return from%pageSize == 0 && from < 1<<47 && pages < 1<<35
-}
+func address(w uintptr) bool { return w != 0 && w%8 == 0 && w < 1<<47 }
 
-// spansOf reads a list, and gives nil unless all of it leads to memory that can be
-// read and one is the span of probe.
-func (p *program) spansOf(mem *os.File, first, n, probe uintptr) (list []uintptr) {
-	bytes := make([]byte, 8*n)
-	if _, err := mem.ReadAt(bytes, int64(first)); err != nil {
+// spansOf reads a list of addresses, and what describes spans there. It gives nil unless
+// each does.
+func (p *program) spansOf(mem *os.File, first, n uintptr) (list []span) {
+	addresses, description := make([]byte, 8*n), make([]byte, p.spanLayout.size)
+	if _, err := mem.ReadAt(addresses, int64(first)); err != nil {
 		return nil
 	}
-	found := false
-	start := make([]byte, 8)
-	for i := range n {
-		s := number(bytes[8*i:])
-		if s == 0 || s%8 != 0 || s > 1<<47 {
+	for ; len(addresses) > 0; addresses = addresses[8:] {
+		at := number(addresses)
+		if !address(at) {
 			return nil
 		}
-		if _, err := mem.ReadAt(start, int64(s+p.spanLayout.start)); err != nil {
+		if _, err := mem.ReadAt(description, int64(at)); err != nil {
 			return nil
 		}
-		found = found || number(start) == probe
+		s, ok := p.spanLayout.parse(description)
+		if !ok {
+			return nil
+		}
 		list = append(list, s)
-	}
-	if !found {
-		return nil
 	}
 	return list
 }
 
-// spanAt reads one description, which is never freed, but may be changed just now: what
-// contradicts itself is left out.
-//
-//go:norace
-func (p *program) spanAt(addr uintptr) (s span, ok bool) {
-	l := &p.spanLayout
-	from, pages, elem := word(addr+l.start), word(addr+l.pages), word(addr+l.elem)
-	count, class := *at[uint16](addr + l.count), *at[uint8](addr + l.class)
-	if *at[uint8](addr + l.state) != inUse || *at[bool](addr + l.arenas) {
+// parse gives the span that is described, the zero one if it is not in use. It may be
+// changed just now: what contradicts itself is no span either. ok tells descriptions from
+// what is none, or one of long ago that was never used again.
+func (l *spanLayout) parse(b []byte) (s span, ok bool) {
+	from, pages, elem := number(b[l.start:]), number(b[l.pages:]), number(b[l.elem:])
+	if from%pageSize != 0 || from >= 1<<47 || pages >= 1<<35 {
 		return s, false
 	}
-	to := from + uintptr(count)*elem
-	if from == 0 || from%pageSize != 0 || from > 1<<47 || elem < 8 || count == 0 || pages > 1<<34 || to > from+pages*pageSize || word(addr+l.start) != from {
-		return s, false
+	count := uintptr(binary.LittleEndian.Uint16(b[l.count:]))
+	to := from + count*elem
+	if b[l.state] != inUse || b[l.arenas] != 0 || from == 0 || elem < 8 || elem%8 != 0 || count == 0 || to > from+pages*pageSize || to < from {
+		return s, true
 	}
-	return span{from: from, to: to, elem: elem, plain: class&1 != 0}, true
+	return span{from: from, to: to, elem: elem, plain: b[l.class]&1 != 0}, true
 }
 
 // index makes it possible to find an object by an address in it.
@@ -205,4 +188,37 @@ func (s *span) mark(object uintptr) bool {
 	first := s.seen[i/64]&bit == 0
 	s.seen[i/64] |= bit
 	return first
+}
+
+// mapped are the parts of the address space that can be read, sorted.
+type mapped [][2]uintptr
+
+// readMapped asks the kernel.
+func readMapped() (all mapped, err error) {
+	text, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return nil, &Error{Detail: "the memory of this program cannot be listed", Err: err}
+	}
+	for line := range strings.Lines(string(text)) {
+		var from, to uintptr
+		var rights string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil || rights[0] != 'r' {
+			continue
+		}
+		if last := len(all) - 1; last >= 0 && all[last][1] == from {
+			all[last][1] = to
+			continue
+		}
+		all = append(all, [2]uintptr{from, to})
+	}
+	return all, nil
+}
+
+// holds reports whether n bytes from addr on can be read.
+func (m mapped) holds(addr, n uintptr) bool {
+	i, exact := slices.BinarySearchFunc(m, addr, func(part [2]uintptr, addr uintptr) int { return cmp.Compare(part[0], addr) })
+	if !exact {
+		i--
+	}
+	return i >= 0 && addr+n <= m[i][1]
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hotgo/hotgo/pkg/internal/abi"
 	"github.com/hotgo/hotgo/pkg/internal/symname"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
 
 // releases are the releases of Go of which what this package says is known to be so.
@@ -27,9 +28,10 @@ type program struct {
 	spanLayout    spanLayout
 	itabTable     uintptr    // address of the pointer runtime.itabTable
 	books         [2]uintptr // runtime.allgs and runtime.allp: slices of pointers
-	typeLayout    typeLayout
-	rtype         uintptr // the description of *reflect.rtype
-	itabTypeIndex uintptr // offset of the type in an itab
+	rtype         uintptr    // the description of *reflect.rtype
+	itabTypeIndex uintptr    // offset of the type in an itab
+
+	moduleTypelinks func(module uintptr) []uintptr // runtime.moduleTypelinks; nil in Go 1.26
 }
 
 // at gives a pointer to something that the collector knows nothing of. The caller
@@ -62,9 +64,10 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 		spanType  = "type:runtime.mspan"
 		modType   = "type:runtime.moduledata"
 		allp      = "runtime.allp"
+		typelinks = "runtime.moduleTypelinks"
 	)
 	wanted := map[string]Variable{ownAnchor: {}, modules: {}, mheap: {}, itabs: {}, allgs: {}, allp: {}, spanType: {}, modType: {}}
-	p := &program{}
+	p, links := &program{}, uintptr(0)
 	err := abi.EachDynamicSymbolOf("/proc/self/exe", func(s abi.DynamicSymbol) {
 		if !s.Defined || s.Value == 0 {
 			return
@@ -72,6 +75,9 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 		v := Variable{Address: uintptr(s.Value), Size: uintptr(s.Size)}
 		if _, ok := wanted[string(s.Name)]; ok {
 			wanted[string(s.Name)] = v
+		}
+		if string(s.Name) == typelinks {
+			links = v.Address
 		}
 		if s.Size > 0 {
 			v.Name = string(s.Name)
@@ -91,13 +97,22 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 	if err := p.layOut(typeAt(address(spanType)), typeAt(address(modType))); err != nil {
 		return nil, err
 	}
+	if p.module.typelinks == 0 {
+		if got := livepatch.FunctionAt(bias + links); links == 0 || got != typelinks {
+			return nil, fail("this program's list of types cannot be had: the symbol %s leads to %q", typelinks, got)
+		}
+		links += bias
+		code := &links // a func value is a pointer to where the address is
+		p.moduleTypelinks = *(*func(uintptr) []uintptr)(unsafe.Pointer(&code))
+	}
 	p.modules, p.itabTable, p.books = address(modules), address(itabs), [2]uintptr{address(allgs), address(allp)}
 	p.mheap = Variable{mheap, address(mheap), wanted[mheap].Size}
 	main := p.moduleAt(p.modules)
 	keep := p.variables[:0]
 	for _, v := range p.variables {
 		v.Address += bias
-		if main.holds(v.Address) {
+		if end := main.end(v.Address); end != 0 {
+			v.Size = min(v.Size, end-v.Address)
 			keep = append(keep, v)
 		}
 	}
@@ -122,11 +137,8 @@ type (
 		start, pages, count, elem, class, state, arenas uintptr
 	}
 	moduleLayout struct {
-		text, etext, noptrdata, end, types, etypes, rodata, data, edata, bss, ebss, path, next uintptr
-	}
-	typeLayout struct {
-		size                                                              uintptr // of a description
-		bytes, pointers, hash, flags, align, field, kind, equal, gc, name uintptr
+		text, etext, noptrdata, end, types, etypes, rodata, data, edata, bss, ebss, path, typemap, next uintptr
+		typelinks                                                                                       uintptr // 0 from Go 1.27 on
 	}
 )
 
@@ -172,15 +184,13 @@ func (p *program) layOut(span, module reflect.Type) (err error) {
 	p.module = moduleLayout{
 		at("text"), at("etext"), at("noptrdata"), at("end"), at("types"), at("etypes"), at("rodata"),
 		at("data"), at("edata"), at("bss"), at("ebss"),
-		offset(module, reflect.String, "pluginpath"), offset(module, reflect.Pointer, "next"),
+		offset(module, reflect.String, "pluginpath"), offset(module, reflect.Map, "typemap"), offset(module, reflect.Pointer, "next"), 0,
+	}
+	if f, ok := module.FieldByName("typelinks"); ok && f.Type == reflect.TypeFor[[]int32]() {
+		p.module.typelinks = f.Offset
 	}
 	rtype := reflect.TypeOf(reflect.TypeFor[int]())
 	p.rtype = addressOf(rtype)
-	t := rtype.Elem().Field(0).Type // internal/abi.Type
-	of := func(name string) uintptr { return find(t, name).Offset }
-	p.typeLayout = typeLayout{
-		t.Size(), of("Size_"), of("PtrBytes"), of("Hash"), of("TFlag"), of("Align_"), of("FieldAlign_"), of("Kind_"), of("Equal"), of("GCData"), of("Str"),
-	}
 	// Where an itab has its type shows in one of a known type.
 	var known reflect.Type = rtype
 	itab := (*(*[2]uintptr)(unsafe.Pointer(&known)))[0]
@@ -194,21 +204,31 @@ func (p *program) layOut(span, module reflect.Type) (err error) {
 
 // module is one file of Go code that is mapped.
 type module struct {
-	path          string // plugin path; "" is the executable
+	at            uintptr // of the runtime's description
+	path          string  // plugin path; "" is the executable
+	taken         bool    // the runtime has gone through its types (runtime/type.go, typelinksinit)
 	low, high     uintptr
 	text, etext   uintptr
 	types, etypes uintptr
 	writable      [2][2]uintptr // with pointers: data and bss
+	typed         []uint64      // by word from types on: whether a type's description begins there
 }
 
-func (m *module) holds(addr uintptr) bool {
-	return m.writable[0][0] <= addr && addr < m.writable[0][1] || m.writable[1][0] <= addr && addr < m.writable[1][1]
+// end gives the end of the part with pointers, data or bss, that addr lies in, 0 where it
+// lies in none.
+func (m *module) end(addr uintptr) uintptr {
+	for _, part := range m.writable {
+		if part[0] <= addr && addr < part[1] {
+			return part[1]
+		}
+	}
+	return 0
 }
 
 func (p *program) moduleAt(addr uintptr) module {
 	l := &p.module
 	m := module{
-		path: strings.Clone(*at[string](addr + l.path)),
+		at: addr, path: strings.Clone(*at[string](addr + l.path)), taken: word(addr+l.typemap) != 0,
 		text: word(addr + l.text), etext: word(addr + l.etext), types: word(addr + l.types), etypes: word(addr + l.etypes),
 		writable: [2][2]uintptr{{word(addr + l.data), word(addr + l.edata)}, {word(addr + l.bss), word(addr + l.ebss)}},
 	}

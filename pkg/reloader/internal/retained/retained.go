@@ -12,19 +12,22 @@
 //
 // Nothing that is not a word of the program's own memory is read:
 //
-//   - Variables lie in the writable part of the executable, which stays mapped.
-//   - Objects lie in spans that were in use when the list of spans was read. Their
-//     memory may be freed and used for something else meanwhile, but it stays
-//     readable: on Linux the runtime gives pages back by madvise alone, and never
-//     unmaps an arena (runtime/mem_linux.go, sysUnusedOS; runtime/mheap.go, Go 1.26
-//     and 1.27). The two exceptions, GODEBUG=harddecommit=1 and user arenas, end the
-//     look with an error: a fault is a panic there (debug.SetPanicOnFault), and never
-//     the end of the process.
-//   - Descriptions of spans are never freed (runtime/mfixalloc.go). The list of them
-//     is, when it grows. It is read through /proc/self/mem, for which memory that is
-//     gone is an error of a system call, and read again if it has changed meanwhile.
+//   - Variables lie in the parts of the executable that have pointers, data and bss, and
+//     end with these. They stay mapped.
+//   - Objects lie in spans that were in use when the list of spans was read, and all of
+//     whose pages the kernel said can be read then. Their memory may be freed and used for
+//     something else meanwhile, and pages be given back, by debug.FreeOSMemory as well: by
+//     madvise alone, and no arena is ever unmapped (runtime/mem_linux.go, sysUnusedOS; of
+//     runtime/malloc.go, mheap.go and mgcscavenge.go nothing frees or protects one, Go 1.26
+//     and 1.27). Then the words mean nothing, and lead to other objects or none. Two
+//     things do take pages away: GODEBUG=harddecommit=1 and user arenas
+//     (GOEXPERIMENT=arenas). A fault ends the look with an error: it is a panic there
+//     (debug.SetPanicOnFault), and never the end of the process.
+//   - Descriptions of spans, and the list of them, which is freed when it grows, are read
+//     through /proc/self/mem, for which memory that is gone is an error of a system call.
 //   - Descriptions of types, itabs and functions are in files, which are never
-//     unmapped, or in memory that the runtime never frees.
+//     unmapped, or in memory that the runtime never frees. Images of artifacts have gaps,
+//     of which the kernel tells.
 //
 // # What it takes for a thing of a generation
 //
@@ -32,10 +35,9 @@
 // of a string, a composite literal.
 //
 //   - The description of a type that mentions one of the generation's own packages.
-//     Such a word is half of an interface, or says what an object is. Whether it
-//     is a description is checked field by field, for no table lists them all.
-//   - An itab of such a type. Those that the runtime made lie elsewhere, and are
-//     in its table.
+//     Such a word is half of an interface, or says what an object is. Which words
+//     are descriptions the runtime's own lists say (types_linux_amd64.go).
+//   - An itab of such a type, by the runtime's table, wherever it lies.
 //   - What a function value without captured variables leads to. One with captured
 //     variables is an object that begins with the address of code.
 //   - An address within a variable that is known.
@@ -44,6 +46,12 @@
 // host lacks comes with the first artifact that needs it, and later ones use that.
 // Nor does a type by itself, as reflect has it: encoding/json and others remember
 // every type that they have seen.
+//
+// # What is not found
+//
+// Values whose type package reflect has made of a generation's types, where nothing in
+// them is of such a type itself; what stacks alone hold; and what only the runtime's own
+// books lead to.
 //
 // Offsets come from the runtime's own descriptions of its types; where there is none
 // (runtime.mheap), the list of spans is found by what is in it.

@@ -95,12 +95,10 @@ func find(gens []Generation, opts Options) (_ *Look, err error) {
 		}
 	}()
 	l := &look{gens: gens, opts: opts, types: map[int]typed{}, found: map[finding]*Found{}, literals: map[uintptr]bool{}}
-	if l.meaning, err = p.newMeaning(gens); err != nil {
-		return nil, err
-	}
 	if l.heap, err = p.readHeap(); err != nil {
 		return nil, err
 	}
+	l.meaning = p.newMeaning(gens, l.heap.mapped)
 	for _, addr := range slices.Concat(opts.Closed, p.processors()) {
 		if from, s := l.object(addr); s != nil {
 			s.mark(from)
@@ -166,7 +164,7 @@ func (l *look) scan(from, to uintptr, parent int32) {
 		case w < 4096:
 		case w-l.heap.low < l.heap.high-l.heap.low:
 			l.lead(w, parent, addr-from, before)
-		case l.modules[0].holds(w):
+		case l.modules[0].end(w) != 0:
 			l.leadToLiteral(w, parent, addr-from, before)
 		default:
 			t := l.thingAt(w)
@@ -191,10 +189,7 @@ func (l *look) thingAt(w uintptr) *thing {
 	if o := l.image(w); o != nil {
 		return l.thing(l.gens, o, w)
 	}
-	if len(l.ownItabs) > 0 {
-		return l.ownItabs[w]
-	}
-	return nil
+	return l.ownItabs[w]
 }
 
 // lead follows a word to an object.
@@ -214,7 +209,7 @@ func (l *look) lead(w uintptr, parent int32, offset, before uintptr) {
 			}
 		}
 	}
-	if !s.plain && s.mark(object) {
+	if !s.plain && s.mark(object) && !l.isTypeOnly(before) { // a type that reflect has made has no values in it
 		l.enqueue(w, object, parent, offset, before)
 	}
 }

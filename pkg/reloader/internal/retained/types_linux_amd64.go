@@ -3,17 +3,38 @@
 package retained
 
 import (
-	"fmt"
-	"os"
 	"reflect"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hotgo/hotgo/pkg/internal/typename"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
 )
+
+// # Which words are types
+//
+// Those that the runtime itself takes for types, and no other: over what only looks like
+// one package reflect ends the process (runtime/type.go, resolveNameOff: throw). There
+// are two lists.
+//
+//   - The typelinks of each mapped file. What is compiled for a plugin has all its types
+//     there, those declared inside of functions and instances of generic ones included;
+//     a program has those without a name, and so pointers to those with one
+//     (cmd/compile/internal/reflectdata/reflect.go, Go 1.26 and 1.27, writeType: keep). Go
+//     1.26 has the list in the file (moduledata.typelinks). Go 1.27 makes it of the
+//     descriptions when it takes in a plugin, and keeps it (runtime/type.go,
+//     moduleTypelinks).
+//   - The table of itabs: what the linkers have laid out, and what was made since
+//     (runtime/iface.go, itabsinit, itabAdd, and pluginOpen in plugin.go).
+//
+// Interface types are left out. An artifact describes types that the program has as well,
+// and the dynamic linker has all pointers in the copy lead to the program's: the one to
+// an interface's list of methods too, whose offsets then are those of another file
+// (go.dev/issue/17724). Reflect ends the process over such a copy; everything else it can
+// read. No value's type is an interface, nothing leads to the copies, and what reflect
+// itself comes to, by pointers, is the program's.
+//
+// On neither list are types that package reflect has made since, such as a slice of a
+// generation's type that its own code spells nowhere.
 
 // meaning tells what words of the process are: descriptions of types, itabs, entries
 // of functions.
@@ -21,19 +42,18 @@ type meaning struct {
 	*program
 	modules  []module
 	itabs    map[uintptr]uintptr // the runtime's: itab to type
-	known    map[uintptr]reflect.Type
 	old      []old
-	mapped   [][2]uintptr // what can be read in these images, which have gaps
-	low      uintptr      // of all images of generations
+	mapped   mapped  // images have gaps
+	low      uintptr // of all images of generations
 	high     uintptr
-	ownItabs map[uintptr]*thing // elsewhere than in these images
+	ownItabs map[uintptr]*thing // of types of generations
 	things   map[uintptr]*thing // by the word; nil is none. Its complement: this is on the heap, too
 	closures map[uintptr]*thing // by the address of code
 }
 
 // old is one image of a generation.
 type old struct {
-	module
+	*module
 	generation int
 }
 
@@ -44,52 +64,69 @@ type thing struct {
 	name       string
 }
 
-func (p *program) newMeaning(gens []Generation) (*meaning, error) {
+func (p *program) newMeaning(gens []Generation, mapped mapped) *meaning {
 	m := &meaning{
-		program: p, modules: p.allModules(), itabs: p.readItabs(), known: map[uintptr]reflect.Type{},
+		program: p, modules: p.allModules(), itabs: p.readItabs(), mapped: mapped,
 		ownItabs: map[uintptr]*thing{}, things: map[uintptr]*thing{}, closures: map[uintptr]*thing{}, low: ^uintptr(0),
 	}
-	for _, mod := range m.modules {
-		for i, g := range gens {
+	for i := range m.modules {
+		mod := &m.modules[i]
+		mod.typed = make([]uint64, (mod.etypes-mod.types)/8/64+1)
+		for gen, g := range gens {
 			if mod.path != "" && slices.Contains(g.Paths, mod.path) {
-				m.old = append(m.old, old{mod, i})
+				m.old = append(m.old, old{mod, gen})
 				m.low, m.high = min(m.low, mod.low), max(m.high, mod.high)
 			}
 		}
 	}
-	var err error
-	if m.mapped, err = readable(m.low, m.high); err != nil {
-		return nil, err
+	for i := range m.modules {
+		m.enterTypes(&m.modules[i])
 	}
 	for itab, typ := range m.itabs {
-		if o := m.image(typ); o != nil && m.image(itab) == nil {
+		if o := m.image(typ); o != nil {
 			if name := m.ownType(gens, o, typ); name != "" {
 				m.ownItabs[itab] = &thing{o.generation, Value, name}
 			}
 		}
 	}
-	return m, nil
+	return m
 }
 
-// readable gives the parts of a range of addresses that can be read, as the kernel
-// lists them.
-func readable(low, high uintptr) (parts [][2]uintptr, err error) {
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return nil, &Error{Detail: "the memory of this program cannot be listed", Err: err}
+// enterTypes notes the types of a file. One that the runtime has not gone through itself
+// has none, for it may have been mapped just now, or refused.
+func (m *meaning) enterTypes(mod *module) {
+	if mod != &m.modules[0] && !mod.taken {
+		return
 	}
-	for line := range strings.Lines(string(maps)) {
-		var from, to uintptr
-		var rights string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err == nil && from < high && to > low && rights[0] == 'r' {
-			parts = append(parts, [2]uintptr{from, to})
+	for _, addr := range m.typelinks(mod) {
+		t := typeAt(addr)
+		m.enter(t)
+		if t.Kind() == reflect.Pointer {
+			m.enter(t.Elem())
 		}
 	}
-	return parts, nil
 }
 
-func (m *meaning) readable(addr, n uintptr) bool {
-	return slices.ContainsFunc(m.mapped, func(part [2]uintptr) bool { return part[0] <= addr && addr+n <= part[1] })
+// enter notes a type, if it can be that of a value.
+func (m *meaning) enter(t reflect.Type) {
+	addr := addressOf(t)
+	if mod := m.moduleOf(addr); mod != nil && addr%8 == 0 && t.Kind() != reflect.Interface {
+		i := (addr - mod.types) / 8
+		mod.typed[i/64] |= 1 << (i % 64)
+	}
+}
+
+// typelinks gives the addresses that the runtime has.
+func (p *program) typelinks(mod *module) []uintptr {
+	if p.moduleTypelinks != nil {
+		return p.moduleTypelinks(mod.at)
+	}
+	offsets := *at[[]int32](mod.at + p.module.typelinks)
+	all := make([]uintptr, len(offsets))
+	for i, offset := range offsets {
+		all[i] = mod.types + uintptr(offset)
+	}
+	return all
 }
 
 // readItabs gives the runtime's table (runtime/iface.go, itabTableType, Go 1.26 and
@@ -125,80 +162,26 @@ func (m *meaning) image(addr uintptr) *old {
 	return nil
 }
 
+// moduleOf gives the file in whose types an address is.
 func (m *meaning) moduleOf(addr uintptr) *module {
 	for i := range m.modules {
-		if mod := &m.modules[i]; mod.low <= addr && addr < mod.high {
+		if mod := &m.modules[i]; mod.types <= addr && addr < mod.etypes {
 			return mod
 		}
 	}
 	return nil
 }
 
-// typ gives the type whose description is at addr; nil where there is none.
+// typ gives the type whose description is at addr; nil where none is known.
 func (m *meaning) typ(addr uintptr) reflect.Type {
-	if t, ok := m.known[^addr]; ok {
-		return t
-	}
-	var t reflect.Type
-	if m.describesType(addr) {
-		t = typeAt(addr)
-	}
-	m.known[^addr] = t
-	return t
-}
-
-// describesType checks every field of internal/abi.Type.
-func (m *meaning) describesType(addr uintptr) bool {
-	l := &m.typeLayout
 	mod := m.moduleOf(addr)
-	if mod == nil || addr%8 != 0 || addr < mod.types || addr+l.size > mod.etypes {
-		return false
+	if mod == nil || addr%8 != 0 {
+		return nil
 	}
-	size, pointers := word(addr+l.bytes), word(addr+l.pointers)
-	align, field := *at[uint8](addr + l.align), *at[uint8](addr + l.field)
-	kind, flags := *at[uint8](addr + l.kind)&(1<<5-1), *at[uint8](addr + l.flags)
-	equal, gc := word(addr+l.equal), word(addr+l.gc)
-	switch {
-	case pointers > size, pointers%8 != 0, size > 1<<40,
-		align == 0, align > 8, align&(align-1) != 0, field == 0, field > 8, field&(field-1) != 0,
-		kind == 0, reflect.Kind(kind) > reflect.UnsafePointer,
-		equal != 0 && m.moduleOf(equal) == nil,
-		gc != 0 && m.moduleOf(gc) == nil:
-		return false
+	if i := (addr - mod.types) / 8; mod.typed[i/64]>>(i%64)&1 == 0 {
+		return nil
 	}
-	const extraStar = 1 << 1 // internal/abi.TFlagExtraStar
-	name, ok := nameAt(mod, *at[int32](addr + l.name))
-	return ok && (flags&extraStar == 0 || name[0] == '*')
-}
-
-// nameAt reads a name of a module (internal/abi.Name: a byte of flags, the length as a
-// varint, the text).
-func nameAt(mod *module, offset int32) (string, bool) {
-	addr := mod.types + uintptr(offset)
-	if offset <= 0 || addr+3 > mod.etypes || *at[byte](addr)&^0xf != 0 {
-		return "", false
-	}
-	n := uintptr(*at[byte](addr + 1))
-	text := addr + 2
-	if n >= 0x80 {
-		n = n&0x7f | uintptr(*at[byte](addr + 2))<<7
-		text++
-	}
-	if n == 0 || n >= 1<<14 || text+n > mod.etypes {
-		return "", false
-	}
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = *at[byte](text + uintptr(i))
-	}
-	for rest := b; len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest)
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return "", false
-		}
-		rest = rest[size:]
-	}
-	return string(b), true
+	return typeAt(addr)
 }
 
 // ownType names the type at addr if it is one of a generation's own, or made of such.
@@ -233,17 +216,14 @@ func (m *meaning) thing(gens []Generation, o *old, w uintptr) *thing {
 	if t, ok := m.things[^w]; ok {
 		return t
 	}
-	var found *thing
+	found := m.ownItabs[w]
 	switch {
-	case w%8 != 0:
-	case m.ownType(gens, o, w) != "":
-		found = &thing{o.generation, Value, m.ownType(gens, o, w)}
-	case !m.readable(w, 24):
-	case m.isItab(w):
-		if name := m.ownType(gens, o, word(w+m.itabTypeIndex)); name != "" {
+	case found != nil, w%8 != 0:
+	case m.typ(w) != nil:
+		if name := m.ownType(gens, o, w); name != "" {
 			found = &thing{o.generation, Value, name}
 		}
-	default:
+	case m.mapped.holds(w, 8):
 		if name := m.ownFunc(gens, o, word(w)); name != "" {
 			found = &thing{o.generation, Func, name}
 		}
@@ -259,16 +239,6 @@ func (m *meaning) thing(gens []Generation, o *old, w uintptr) *thing {
 	return found
 }
 
-// isItab reports whether w, in an image, is an itab of a type in an image: an interface
-// type, a type, and that type's hash.
-func (m *meaning) isItab(w uintptr) bool {
-	const hashIndex = 16 // internal/abi.ITab
-	t := word(w + m.itabTypeIndex)
-	inter := m.typ(word(w + 8 - m.itabTypeIndex))
-	return m.image(t) != nil && inter != nil && inter.Kind() == reflect.Interface && m.typ(t) != nil &&
-		*at[uint32](w + hashIndex) == *at[uint32](t + m.typeLayout.hash)
-}
-
 // isTypeOnly reports whether the word before a type's description makes it a
 // reflect.Type: then nobody has a value.
 func (m *meaning) isTypeOnly(before uintptr) bool {
@@ -279,9 +249,6 @@ func (m *meaning) isTypeOnly(before uintptr) bool {
 func (m *meaning) dynamic(first uintptr) reflect.Type {
 	if typ, ok := m.itabs[first]; ok {
 		first = typ
-	}
-	if m.moduleOf(first) == nil {
-		return nil
 	}
 	return m.typ(first)
 }

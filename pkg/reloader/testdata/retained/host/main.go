@@ -3,10 +3,10 @@
 //
 //	KIND      ask the plugin for one of that kind, and keep it; answer "kept"
 //	drop      keep nothing any more, and collect what was kept; answer "dropped"
-//	types     have encoding/json and reflect see a type of the plugin; answer "seen"
+//	types     have encoding/json and reflect see types of the plugin; answer "seen"
 //	look N    look N times for what is kept of the plugin paths that follow, while
-//	          goroutines allocate, free and collect; answer in how many looks there was
-//	          something, and what a last look says
+//	          goroutines allocate, free, collect, make types and grow their stacks; answer
+//	          in how many looks there was something, and whether the last saw a part only
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,14 +76,19 @@ func run() error {
 			if err != nil || string(b) != "{}" {
 				return fmt.Errorf("%s, %w", b, err)
 			}
-			reflect.PointerTo(reflect.SliceOf(reflect.TypeOf(handle.Get()("boxed")))) // it remembers both
+			point := reflect.TypeOf(handle.Get()("boxed"))
+			reflect.PointerTo(reflect.SliceOf(point)) // it remembers both
+			made := reflect.MapOf(reflect.TypeFor[string](), point)
+			if b, err := json.Marshal(reflect.MakeMap(made).Interface()); err != nil || string(b) != "{}" {
+				return fmt.Errorf("%s, %w", b, err)
+			}
 			fmt.Println("seen")
 		case "look":
 			n, err := strconv.Atoi(words[1])
 			if err != nil {
 				return err
 			}
-			if err := look(n, words[2:]); err != nil {
+			if err := look(n, reflect.TypeOf(handle.Get()("boxed")), words[2:]); err != nil {
 				return err
 			}
 		default:
@@ -115,7 +121,43 @@ func keep(kind string, get func(string) any) {
 	}
 }
 
-func look(n int, paths []string) error {
+// hammer does what moves memory and makes types, of the plugin's as well.
+func hammer(i int, plugins reflect.Type) {
+	var list [][]byte
+	tree := map[int]*[]any{}
+	for j := range 200 {
+		list = append(list, make([]byte, (i*j)%40000))
+		tree[j] = &[]any{list, j, tree, func() int { return i + j }}
+	}
+	array := reflect.ArrayOf(i%100, plugins)
+	made := reflect.StructOf([]reflect.StructField{{Name: "A", Type: array}, {Name: "P", Type: reflect.PointerTo(array)}})
+	signature := reflect.FuncOf([]reflect.Type{made}, []reflect.Type{array}, false)
+	function := reflect.MakeFunc(signature, func(args []reflect.Value) []reflect.Value { return []reflect.Value{args[0].Field(0)} })
+	table := reflect.MakeMap(reflect.MapOf(reflect.TypeFor[int](), made))
+	table.SetMapIndex(reflect.ValueOf(i), reflect.New(made).Elem())
+	tree[-1] = &[]any{table.Interface(), function.Interface(), function.Call([]reflect.Value{table.MapIndex(reflect.ValueOf(i))})[0].Interface()}
+	deep(i % 3000)
+	switch {
+	case i%50 == 0:
+		debug.FreeOSMemory()
+	case i%20 == 0:
+		runtime.GC()
+	}
+	runtime.KeepAlive(tree)
+}
+
+// deep has the stack grow.
+//
+//go:noinline
+func deep(n int) byte {
+	var room [100]byte
+	if n > 0 {
+		room[n%len(room)] = deep(n - 1)
+	}
+	return room[0]
+}
+
+func look(n int, plugins reflect.Type, paths []string) error {
 	stop := make(chan struct{})
 	var hammers sync.WaitGroup
 	for range 3 {
@@ -125,15 +167,7 @@ func look(n int, paths []string) error {
 				case <-stop:
 					return
 				default:
-				}
-				var list [][]byte
-				tree := map[int]*[]any{}
-				for j := range 200 {
-					list = append(list, make([]byte, (i*j)%40000))
-					tree[j] = &[]any{list, j, tree}
-				}
-				if i%20 == 0 {
-					runtime.GC()
+					hammer(i, plugins)
 				}
 			}
 		})

@@ -11,6 +11,11 @@ func (o *Order) Total() int { return o.items }
 
 type point struct{ x, y, z int }
 
+type pair[A, B any] struct {
+	a A
+	b B
+}
+
 var (
 	total = 3
 	name  = "a text"
@@ -26,6 +31,11 @@ func Make(kind string) any {
 		return &Order{2}
 	case "boxed":
 		return point{1, 2, 3}
+	case "local":
+		type local struct{ a, b, c int }
+		return local{1, 2, 3}
+	case "generic":
+		return pair[point, int]{}
 	case "slice":
 		return []Order{{1}}
 	case "function":
