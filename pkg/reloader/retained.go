@@ -23,11 +23,11 @@ import (
 // Looks are in the background, one at a time. They stop nobody, and what one found
 // stands until the next one: at most every lookAgain.
 //
-// What does not count: what the host itself keeps for a rollback; what is reached from
-// the runtime's books alone, timers and finalizers among them; what the live
+// What does not count: what the host itself keeps for a rollback; what the live
 // generation's own variables lead to, for that is state, of which the event of the swap
-// has told (HG0070); and what lies on stacks alone, where words stay after their
-// time.
+// has told (HG0070); what lies on stacks alone, where words stay after their time; and
+// what the runtime's books alone lead to, but for timers and what is to run when an object
+// of the program's goes.
 
 // lookAgain is how old an answer has to be for the status to ask again.
 const lookAgain = 30 * time.Second

@@ -114,6 +114,9 @@ func TestWhatTheProgramKeepsOfAnOldGenerationIsFound(t *testing.T) {
 		{"function", "main.callbacks … → function kept0.plain"},
 		{"closure", "main.callbacks … → function kept0.Make.func1"},
 		{"method", "main.callbacks … → function kept0.(*Order).Total-fm"},
+		{"timer", "a timer … → function kept0.tick"},
+		{"finalizer", "a finalizer → function kept0.gone"},
+		{"cleanup", "a cleanup → function kept0.tidy"},
 		{"variable", "main.registry … → variable kept0.total"},
 	}
 	for _, c := range cases {
@@ -148,6 +151,7 @@ func TestNothingIsToldOfWhatIsNotKept(t *testing.T) {
 		{"nothing", nil},
 		{"what was dropped", []string{"pointer kept", "boxed kept", "slice kept", "closure kept", "method kept", "function kept", "variable kept", "drop dropped"}},
 		{"text and numbers", []string{"text kept", "numbers kept"}},
+		{"a finalizer of what only the old generation has", []string{"unheld kept"}},
 		{"what encoding/json knows of types", []string{"types seen"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -178,13 +182,24 @@ func TestNothingIsToldOfWhatIsNotKept(t *testing.T) {
 // TestLooksGoOnWhateverTheProgramDoes looks hundreds of times while goroutines allocate,
 // free, collect, make types and grow their stacks.
 func TestLooksGoOnWhateverTheProgramDoes(t *testing.T) {
+	t.Run("where something is kept", func(t *testing.T) {
+		h, path := hammered(t)
+		h.does("pointer", "kept")
+		h.does("look 300 "+path, "300 false")
+	})
+	t.Run("where nothing is kept", func(t *testing.T) {
+		h, path := hammered(t)
+		h.does("pointer", "kept")
+		h.does("drop", "dropped")
+		h.does("look 100 "+path, "0 false")
+	})
+}
+
+func hammered(t *testing.T) (h *host, pluginPath string) {
 	h, files := startKeeper(t)
-	h.does("pointer", "kept")
 	fp, err := abi.ReadFile(files[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.does("look 300 "+fp.PluginPath, "300 false")
-	h.does("drop", "dropped")
-	h.does("look 20 "+fp.PluginPath, "0 false")
+	return h, fp.PluginPath
 }

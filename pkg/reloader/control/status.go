@@ -142,10 +142,10 @@ type Retained struct {
 	Unknown string          `json:"unknown,omitempty"` // why nobody can look here
 }
 
-// RetainedThing is one thing that a variable of the program leads to.
+// RetainedThing is one thing that a variable of the program leads to, or that is to run.
 type RetainedThing struct {
-	// Path begins with the variable, and has as much of the way from there as is known:
-	// "main.routes … (*main.route).handler".
+	// Path begins with the variable, or with "a timer", "a finalizer" or "a cleanup", and
+	// has as much of the way from there as is known: "main.routes … (*main.route).handler".
 	Path   string       `json:"path"`
 	Kind   RetainedKind `json:"kind"`
 	Name   string       `json:"name"`   // of the type, function or variable of the old generation

@@ -16,7 +16,8 @@ import (
 // span is a run of objects of one size, as it was when the list was read.
 type span struct {
 	from, to, elem uintptr
-	plain          bool // without pointers
+	plain          bool    // without pointers
+	specials       uintptr // address of a list
 	seen           []uint64
 }
 
@@ -43,12 +44,7 @@ const (
 var probe = sync.OnceValue(func() *[64 << 10]byte { return new([64 << 10]byte) })
 
 // readHeap gives the spans that are in use, as far as all of their memory can be read.
-func (p *program) readHeap() (*heap, error) {
-	mem, err := os.Open("/proc/self/mem")
-	if err != nil {
-		return nil, &Error{Detail: "the list of what is on the heap cannot be read", Err: err}
-	}
-	defer mem.Close()
+func (p *program) readHeap(mem *os.File) (*heap, error) {
 	list, err := p.spanList(mem, uintptr(unsafe.Pointer(probe())))
 	if err != nil {
 		return nil, err
@@ -130,7 +126,7 @@ func (l *spanLayout) parse(b []byte) (s span, ok bool) {
 	if b[l.state] != inUse || b[l.arenas] != 0 || from == 0 || elem < 8 || elem%8 != 0 || count == 0 || to > from+pages*pageSize || to < from {
 		return s, true
 	}
-	return span{from: from, to: to, elem: elem, plain: b[l.class]&1 != 0}, true
+	return span{from: from, to: to, elem: elem, plain: b[l.class]&1 != 0, specials: number(b[l.specials:])}, true
 }
 
 // index makes it possible to find an object by an address in it.
@@ -183,11 +179,16 @@ func (s *span) mark(object uintptr) bool {
 	if s.seen == nil {
 		s.seen = make([]uint64, ((s.to-s.from)/s.elem+63)/64)
 	}
+	first := !s.marked(object)
 	i := (object - s.from) / s.elem
-	bit := uint64(1) << (i % 64)
-	first := s.seen[i/64]&bit == 0
-	s.seen[i/64] |= bit
+	s.seen[i/64] |= 1 << (i % 64)
 	return first
+}
+
+// marked reports whether an object was seen. An address within it will do.
+func (s *span) marked(object uintptr) bool {
+	i := (object - s.from) / s.elem
+	return s.seen != nil && s.seen[i/64]>>(i%64)&1 != 0
 }
 
 // mapped are the parts of the address space that can be read, sorted.

@@ -26,6 +26,7 @@ type program struct {
 	module        moduleLayout
 	mheap         Variable // runtime.mheap_
 	spanLayout    spanLayout
+	layout        bookLayout
 	itabTable     uintptr    // address of the pointer runtime.itabTable
 	books         [2]uintptr // runtime.allgs and runtime.allp: slices of pointers
 	rtype         uintptr    // the description of *reflect.rtype
@@ -64,9 +65,10 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 		spanType  = "type:runtime.mspan"
 		modType   = "type:runtime.moduledata"
 		allp      = "runtime.allp"
+		procType  = "type:runtime.p"
 		typelinks = "runtime.moduleTypelinks"
 	)
-	wanted := map[string]Variable{ownAnchor: {}, modules: {}, mheap: {}, itabs: {}, allgs: {}, allp: {}, spanType: {}, modType: {}}
+	wanted := map[string]Variable{ownAnchor: {}, modules: {}, mheap: {}, itabs: {}, allgs: {}, allp: {}, spanType: {}, modType: {}, procType: {}}
 	p, links := &program{}, uintptr(0)
 	err := abi.EachDynamicSymbolOf("/proc/self/exe", func(s abi.DynamicSymbol) {
 		if !s.Defined || s.Value == 0 {
@@ -94,7 +96,7 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 	}
 	bias := uintptr(unsafe.Pointer(&anchor)) - wanted[ownAnchor].Address
 	address := func(name string) uintptr { return bias + wanted[name].Address }
-	if err := p.layOut(typeAt(address(spanType)), typeAt(address(modType))); err != nil {
+	if err := p.layOut(typeAt(address(spanType)), typeAt(address(modType)), typeAt(address(procType))); err != nil {
 		return nil, err
 	}
 	if p.module.typelinks == 0 {
@@ -133,8 +135,8 @@ func addressOf(t reflect.Type) uintptr { return (*(*[2]uintptr)(unsafe.Pointer(&
 
 type (
 	spanLayout struct {
-		size                                            uintptr // of a description
-		start, pages, count, elem, class, state, arenas uintptr
+		size                                                      uintptr // of a description
+		start, pages, count, elem, class, state, arenas, specials uintptr
 	}
 	moduleLayout struct {
 		text, etext, noptrdata, end, types, etypes, rodata, data, edata, bss, ebss, path, typemap, next uintptr
@@ -143,7 +145,7 @@ type (
 )
 
 // layOut finds fields in the descriptions of the types that have them.
-func (p *program) layOut(span, module reflect.Type) (err error) {
+func (p *program) layOut(span, module, processor reflect.Type) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil { // of reflect, were it no type after all
 			err = fail("the runtime's types cannot be read: %v", caught)
@@ -169,7 +171,7 @@ func (p *program) layOut(span, module reflect.Type) (err error) {
 		}
 		return f.Offset
 	}
-	for name, t := range map[string]reflect.Type{"runtime.mspan": span, "runtime.moduledata": module} {
+	for name, t := range map[string]reflect.Type{"runtime.mspan": span, "runtime.moduledata": module, "runtime.p": processor} {
 		if t.String() != name {
 			panic(name + " is " + t.String())
 		}
@@ -178,7 +180,13 @@ func (p *program) layOut(span, module reflect.Type) (err error) {
 		span.Size(),
 		offset(span, reflect.Uintptr, "startAddr"), offset(span, reflect.Uintptr, "npages"), offset(span, reflect.Uint16, "nelems"),
 		offset(span, reflect.Uintptr, "elemsize"), offset(span, reflect.Uint8, "spanclass"), find(span, "state").Offset,
-		offset(span, reflect.Bool, "isUserArenaChunk"),
+		offset(span, reflect.Bool, "isUserArenaChunk"), offset(span, reflect.Pointer, "specials"),
+	}
+	timers, special := find(processor, "timers", "heap"), find(span, "specials").Type.Elem()
+	element := timers.Type.Elem()
+	p.layout = bookLayout{
+		timers.Offset, offset(element, reflect.Pointer, "timer"), element.Size(), offset(find(element, "timer").Type.Elem(), reflect.Interface, "arg"),
+		offset(special, reflect.Pointer, "next"), offset(special, reflect.Uintptr, "offset"), offset(special, reflect.Uint8, "kind"), special.Size(),
 	}
 	at := func(name string) uintptr { return offset(module, reflect.Uintptr, name) }
 	p.module = moduleLayout{
@@ -264,18 +272,19 @@ func isLiteral(v Variable) bool { return strings.Contains(v.Name, "..stmp_") }
 // processors gives the runtime's descriptions of goroutines and of what runs them. They
 // are on the heap, a channel at which somebody waits leads to them, and they lead to
 // everything.
-//
-// The slices only grow: an array is at least as long as any length that was read
-// before its address.
+func (p *program) processors() []uintptr {
+	return slices.Concat(pointers(p.books[0]), pointers(p.books[1]))
+}
+
+// pointers reads a slice that only grows: an array is at least as long as any length
+// that was read before its address. It is on the heap.
 //
 //go:norace
-func (p *program) processors() (all []uintptr) {
-	for _, slice := range p.books {
-		n := word(slice + 8)
-		first := word(slice)
-		for i := range n {
-			all = append(all, word(first+8*i))
-		}
+func pointers(slice uintptr) (all []uintptr) {
+	n := word(slice + 8)
+	first := word(slice)
+	for i := range n {
+		all = append(all, word(first+8*i))
 	}
 	return all
 }

@@ -4,11 +4,11 @@
 // # How it looks
 //
 // As the garbage collector does, from the program's variables through everything
-// that they lead to, with two differences. It does not ask what a word means: each
-// that is an address inside of an object leads to that object. And it stops nobody;
-// who allocates and frees meanwhile goes on. So what is found was there while it was
-// looked for, and what moved at that time may be missed. What is found is looked for a
-// second time: see Find.
+// that they lead to, and then from timers and finalizers (books_linux_amd64.go), with two
+// differences. It does not ask what a word means: each that is an address inside of an
+// object leads to that object. And it stops nobody; who allocates and frees meanwhile
+// goes on. So what is found was there while it was looked for, and what moved at that
+// time may be missed. What is found is looked for a second time: see Find.
 //
 // Nothing that is not a word of the program's own memory is read:
 //
@@ -23,8 +23,8 @@
 //     things do take pages away: GODEBUG=harddecommit=1 and user arenas
 //     (GOEXPERIMENT=arenas). A fault ends the look with an error: it is a panic there
 //     (debug.SetPanicOnFault), and never the end of the process.
-//   - Descriptions of spans, and the list of them, which is freed when it grows, are read
-//     through /proc/self/mem, for which memory that is gone is an error of a system call.
+//   - Descriptions of spans, the list of them, which is freed when it grows, and the
+//     runtime's books are read through /proc/self/mem, for which memory that is gone is an error of a system call.
 //   - Descriptions of types, itabs and functions are in files, which are never
 //     unmapped, or in memory that the runtime never frees. Images of artifacts have gaps,
 //     of which the kernel tells.
@@ -51,7 +51,7 @@
 //
 // Values whose type package reflect has made of a generation's types, where nothing in
 // them is of such a type itself; what stacks alone hold; and what only the runtime's own
-// books lead to.
+// books lead to, but for timers and finalizers.
 //
 // Offsets come from the runtime's own descriptions of its types; where there is none
 // (runtime.mheap), the list of spans is found by what is in it.
@@ -97,12 +97,13 @@ const (
 	Memory                 // a pointer to a variable
 )
 
-// Found is one thing that one variable of the program leads to.
+// Found is one thing that one variable of the program, or one sort of what is to run,
+// leads to.
 type Found struct {
 	Generation int    // index of what was looked for
 	Kind       Kind   //
 	Name       string // of type, function or variable, as the runtime has it
-	Root       string // the program's variable
+	Root       string // the program's variable, or "a timer", "a finalizer", "a cleanup"
 	Path       string // Root, and as much of the way as is known; "…" is not known
 	Count      int    // how many places
 }

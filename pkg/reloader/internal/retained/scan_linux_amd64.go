@@ -4,6 +4,7 @@ package retained
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -95,7 +96,12 @@ func find(gens []Generation, opts Options) (_ *Look, err error) {
 		}
 	}()
 	l := &look{gens: gens, opts: opts, types: map[int]typed{}, found: map[finding]*Found{}, literals: map[uintptr]bool{}}
-	if l.heap, err = p.readHeap(); err != nil {
+	mem, err := os.Open("/proc/self/mem")
+	if err != nil {
+		return nil, &Error{Detail: "the list of what is on the heap cannot be read", Err: err}
+	}
+	defer mem.Close()
+	if l.heap, err = p.readHeap(mem); err != nil {
 		return nil, err
 	}
 	l.meaning = p.newMeaning(gens, l.heap.mapped)
@@ -105,16 +111,25 @@ func find(gens []Generation, opts Options) (_ *Look, err error) {
 		}
 	}
 	l.scanVariables()
-	for l.visited < l.queued && l.more() {
-		v := l.at(l.visited)
-		l.scan(v.object, v.object+l.sizeOf(v.object), int32(l.visited))
-		l.visited++
-	}
+	l.drain()
+	l.scanTimers(mem)
+	l.drain()
+	l.scanSpecials(mem)
+	l.drain()
 	out := &Look{Bytes: l.bytes, Objects: l.visited, Part: l.stopped}
 	for _, f := range l.order {
 		out.Found = append(out.Found, *f)
 	}
 	return out, nil
+}
+
+// drain goes through the queue.
+func (l *look) drain() {
+	for l.visited < l.queued && l.more() {
+		v := l.at(l.visited)
+		l.scan(v.object, v.object+l.sizeOf(v.object), int32(l.visited))
+		l.visited++
+	}
 }
 
 func (l *look) at(i int) *visit { return &l.queue[i/chunk][i%chunk] }
@@ -209,7 +224,10 @@ func (l *look) lead(w uintptr, parent int32, offset, before uintptr) {
 			}
 		}
 	}
-	if !s.plain && s.mark(object) && !l.isTypeOnly(before) { // a type that reflect has made has no values in it
+	switch {
+	case s.plain && s.specials == 0, !s.mark(object), s.plain:
+	case l.isTypeOnly(before): // a type that reflect has made has no values in it
+	default:
 		l.enqueue(w, object, parent, offset, before)
 	}
 }

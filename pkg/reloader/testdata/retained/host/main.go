@@ -4,7 +4,7 @@
 //	KIND      ask the plugin for one of that kind, and keep it; answer "kept"
 //	drop      keep nothing any more, and collect what was kept; answer "dropped"
 //	types     have encoding/json and reflect see types of the plugin; answer "seen"
-//	look N    look N times for what is kept of the plugin paths that follow, while
+//	look N P  look N times for what is kept of the plugin with the path P, while
 //	          goroutines allocate, free, collect, make types and grow their stacks; answer
 //	          in how many looks there was something, and whether the last saw a part only
 package main
@@ -88,7 +88,13 @@ func run() error {
 			if err != nil {
 				return err
 			}
-			if err := look(n, reflect.TypeOf(handle.Get()("boxed")), words[2:]); err != nil {
+			// A word that was left at the end of an object may lead to what reflect has
+			// made of types: so these are the plugin's only where something is kept.
+			types := reflect.TypeFor[[3]int]()
+			if len(orders) > 0 {
+				types = reflect.TypeOf(handle.Get()("boxed"))
+			}
+			if err := look(n, types, words[2:]); err != nil {
 				return err
 			}
 		default:
@@ -112,6 +118,7 @@ func keep(kind string, get func(string) any) {
 		registry.counter = v
 	case string, []int:
 		texts = append(texts, v)
+	case nil:
 	default:
 		if kind == "boxed" {
 			front = &desk{v}
@@ -121,15 +128,15 @@ func keep(kind string, get func(string) any) {
 	}
 }
 
-// hammer does what moves memory and makes types, of the plugin's as well.
-func hammer(i int, plugins reflect.Type) {
+// hammer does what moves memory and makes types.
+func hammer(i int, of reflect.Type) {
 	var list [][]byte
 	tree := map[int]*[]any{}
 	for j := range 200 {
 		list = append(list, make([]byte, (i*j)%40000))
 		tree[j] = &[]any{list, j, tree, func() int { return i + j }}
 	}
-	array := reflect.ArrayOf(i%100, plugins)
+	array := reflect.ArrayOf(i%100, of)
 	made := reflect.StructOf([]reflect.StructField{{Name: "A", Type: array}, {Name: "P", Type: reflect.PointerTo(array)}})
 	signature := reflect.FuncOf([]reflect.Type{made}, []reflect.Type{array}, false)
 	function := reflect.MakeFunc(signature, func(args []reflect.Value) []reflect.Value { return []reflect.Value{args[0].Field(0)} })
@@ -157,7 +164,7 @@ func deep(n int) byte {
 	return room[0]
 }
 
-func look(n int, plugins reflect.Type, paths []string) error {
+func look(n int, types reflect.Type, paths []string) error {
 	stop := make(chan struct{})
 	var hammers sync.WaitGroup
 	for range 3 {
@@ -167,7 +174,7 @@ func look(n int, plugins reflect.Type, paths []string) error {
 				case <-stop:
 					return
 				default:
-					hammer(i, plugins)
+					hammer(i, types)
 				}
 			}
 		})
@@ -187,6 +194,9 @@ func look(n int, plugins reflect.Type, paths []string) error {
 			seen++
 		}
 		last = l
+	}
+	for _, f := range last.Found {
+		fmt.Fprintln(os.Stderr, "found:", f.Path, f.Name, f.Count)
 	}
 	fmt.Println(seen, last.Part)
 	return nil

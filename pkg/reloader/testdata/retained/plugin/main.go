@@ -1,7 +1,11 @@
 // Command plugin is a plugin that gives the host things to keep.
 package main
 
-import "reflect"
+import (
+	"reflect"
+	"runtime"
+	"time"
+)
 
 // Order is a type of the plugin's own.
 type Order struct{ items int }
@@ -24,6 +28,16 @@ var (
 
 func plain() int { return total }
 
+func tick() { total++ }
+
+func gone(*int) { total++ }
+
+func tidy(int) { total++ }
+
+var unheld = &Order{}
+
+func (o *Order) done() { total++ }
+
 // Make makes one of what there is.
 func Make(kind string) any {
 	switch kind {
@@ -45,6 +59,18 @@ func Make(kind string) any {
 		return func() int { more++; return more }
 	case "method":
 		return (&Order{2}).Total
+	case "timer":
+		time.AfterFunc(time.Hour, tick)
+	case "finalizer":
+		list := make([]int, 4)
+		runtime.SetFinalizer(&list[0], gone)
+		return &list[0]
+	case "cleanup":
+		list := make([]int, 4)
+		runtime.AddCleanup(&list[0], tidy, 1)
+		return &list[0]
+	case "unheld":
+		runtime.SetFinalizer(unheld, (*Order).done)
 	case "variable":
 		return &total
 	case "text":
