@@ -31,10 +31,10 @@ const (
 )
 
 // bookLayout has offsets: of the heap in a processor, of the timer in an element of it,
-// of its argument in a timer, and of the fields of what is special.
+// of its argument in a timer, and of the fields of what is special; and sizes.
 type bookLayout struct {
-	heap, timer, timerSize, arg         uintptr
-	next, offset, specialKind, specials uintptr // the last is the size
+	heap, timer, timerSize, arg            uintptr
+	next, offset, specialKind, specialSize uintptr
 }
 
 // scanTimers goes on from all timers but those of hidden packages.
@@ -71,13 +71,13 @@ func (l *look) scanTimers(mem *os.File) {
 // scanSpecials goes on from the finalizers and cleanups of objects that were come upon.
 func (l *look) scanSpecials(mem *os.File) {
 	var finalizers, cleanups []uintptr
-	b := make([]byte, l.layout.specials+24)
+	b := make([]byte, l.layout.specialSize+24)
 	for i := range l.spans {
 		s := &l.spans[i]
 		special := s.specials
 		for n := 0; address(special) && n < mostSpecials; n++ {
 			got, _ := mem.ReadAt(b, int64(special)) // most are shorter, and may be at the end of what there is
-			if uintptr(got) < l.layout.specials {
+			if uintptr(got) < l.layout.specialSize {
 				break
 			}
 			l.bytes += int64(got)
@@ -90,7 +90,7 @@ func (l *look) scanSpecials(mem *os.File) {
 				continue
 			}
 			// runtime/mheap.go, specialfinalizer: fn first; specialCleanup: call, fn and arg.
-			switch rest := b[l.layout.specials:]; b[l.layout.specialKind] {
+			switch rest := b[l.layout.specialSize:]; b[l.layout.specialKind] {
 			case finalizerKind:
 				finalizers = append(finalizers, number(rest))
 			case cleanupKind:
