@@ -130,6 +130,7 @@ var owners = []struct {
 	{"C", "cgo in hotgo itself would end cross-compilation of the CLI", nil},
 	{"unsafe", "memory that the compiler does not check is confined to where nothing else does it", []string{
 		"pkg/reloader/internal/livepatch",              // machine code
+		"pkg/reloader/internal/retained",               // the heap, which is read only
 		"pkg/reloader/internal/carry",                  // unexported variables, and memory that two generations share
 		"pkg/internal/store",                           // LockFileEx; golang.org/x/sys is not for what hosts import
 		"pkg/internal/peercred",                        // SO_PEERGROUPS; the same

@@ -26,7 +26,8 @@ func newStatus(a *app) *cobra.Command {
 		Long: `Show the hosts that run, the plugins of each, and which version is live: when it
 was loaded, how it was linked, what it costs. Below are the functions that run the
 code of patches, and those whose earlier code goroutines are still in; then the old
-versions in whose code goroutines still are, and where; then what a host that was
+versions in whose code goroutines still are, and where, and those of which the host
+keeps a value, a function or a variable, with the way to it; then what a host that was
 started again does not have any more, and why, and what it has quarantined. With -v
 all of these places, and also why a version that is live is not thin.`,
 		Example: `  hotgo status

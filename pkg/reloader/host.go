@@ -33,6 +33,8 @@ type Host struct {
 	metrics  metrics
 	refusals refusals
 
+	retention retention
+
 	// queue holds a token while a load or rollback is under way. Goroutines
 	// blocked in a send are served in order (go1.26: runtime/chan.go, sendq).
 	queue    chan struct{}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/reloader/control"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/retained"
 )
 
 // # Who still runs an old generation
@@ -45,10 +46,12 @@ type lookout struct {
 	// text is what runtime.Stack writes about all goroutines; "" where there are
 	// too many.
 	text func() string
+	// retained finds what the program's variables lead to of old generations.
+	retained func([]retained.Generation, retained.Options) (*retained.Look, error)
 }
 
 func newLookout() *lookout {
-	return &lookout{mapped: mappedBytes, memory: mappedFiles, stacks: stacks, frame: frameAt, text: stackTexts}
+	return &lookout{mapped: mappedBytes, memory: mappedFiles, stacks: stacks, frame: frameAt, text: stackTexts, retained: retained.Find}
 }
 
 func frameAt(pc uintptr) runtime.Frame {

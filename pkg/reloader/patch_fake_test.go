@@ -13,6 +13,7 @@ import (
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/goplugin"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/livepatch"
+	"github.com/hotgo/hotgo/pkg/reloader/internal/retained"
 )
 
 // fakeCode stands for the process's code. The host's lies at hostBias, that of
@@ -54,7 +55,7 @@ func (c *fakeCode) lookout() *lookout {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.text
-	}}
+	}, retained: func([]retained.Generation, retained.Options) (*retained.Look, error) { return &retained.Look{}, nil }}
 }
 
 // maps knows artifacts by their generations.

@@ -25,6 +25,7 @@ func (h *Host) retireInBackground(e *ending, told <-chan struct{}) {
 			<-told
 			h.record(ev)
 		})
+		h.lookForRetained()
 	})
 }
 

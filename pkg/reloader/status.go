@@ -49,6 +49,9 @@ func (h *Host) status(withText bool) control.Status {
 	files, old := h.addPlugins(&s)
 	h.addPatches(&s)
 	h.addOld(&s, old, withText)
+	if withText {
+		h.addRetained(&s, old)
+	}
 	s.Memory.RSSBytes = residentSet()
 	if len(files) > 0 {
 		addMemory(&s, files, h.platform.old.memory(files))

@@ -79,11 +79,19 @@ func TestStatusTable(t *testing.T) {
 			{Generation: 3, State: control.StateRetired, OldS: 130, Goroutines: 2, Inside: []control.Goroutine{
 				{Goroutines: 2, Function: "rules.(*Watcher).loop", File: "/shop/rules/rules.go", Line: 41, State: "chan receive", BlockedS: 120},
 			}},
-			{Generation: 4, State: control.StateFailed, OldS: 5, Goroutines: 1},
+			{Generation: 4, State: control.StateFailed, OldS: 5, Goroutines: 1, Retained: &control.Retained{More: 4, Part: true, Things: []control.RetainedThing{
+				{Path: "main.routes … (*main.route).handler", Kind: control.RetainedValue, Name: "*rules.order", Places: 3},
+				{Path: "api.Hooks …", Kind: control.RetainedFunction, Name: "rules.Watch.func1", Places: 1},
+				{Path: "main.total", Kind: control.RetainedVariable, Name: "rules.total", Places: 1},
+			}}},
 			{Generation: 5, State: control.StateLive, Key: key8, Loaded: at(14, 7, 30)},
 		}}},
 	}
-	crowd := control.Status{Name: "crowd", PID: 6, GoVersion: "go1.27.1", TooManyGoroutines: true}
+	crowd := control.Status{Name: "crowd", PID: 6, GoVersion: "go1.27.1", TooManyGoroutines: true, Plugins: []control.Plugin{{Name: "pricing", Live: 3, Generations: []control.Generation{
+		{Generation: 1, State: control.StateRetired, OldS: 5, Retained: &control.Retained{Unknown: "the memory of this program cannot be listed"}},
+		{Generation: 2, State: control.StateRetired, OldS: 5, Retained: &control.Retained{Part: true}},
+		{Generation: 3, State: control.StateLive, Key: key8, Loaded: at(14, 7, 30)},
+	}}}}
 	again := control.Status{Name: "again", PID: 5, GoVersion: "go1.27.1", Restore: &control.Restore{
 		Artifacts: 3, Bytes: 3 << 20, BudgetBytes: 1 << 30,
 		NotRestored: []control.NotRestored{{Plugin: "tax", Key: key7, Code: control.CodeOtherBuild, Reason: "it was live in another build of this host, and is kept for that"}},

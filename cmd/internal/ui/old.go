@@ -13,6 +13,7 @@ import (
 //
 //	shop (pid 812): 1 old version is in use
 //	  pricing v3  retired 2m ago  2 goroutines: rules.(*Watcher).loop rules.go:41, chan receive, 2m
+//	  pricing v3  retired 2m ago  kept by the host: main.routes … → a value of type *rules.route (HG0004); it goes on with old code
 //	shop (pid 812): RESTART ADVISED: 4 old generations are still in use, and at most 4 may be
 func (s Style) oldLines(h control.Status, verbose bool) []string {
 	id := host(Clean(h.Name), h.PID) + ": "
@@ -20,19 +21,30 @@ func (s Style) oldLines(h control.Status, verbose bool) []string {
 	used := 0
 	for _, p := range h.Plugins {
 		for _, g := range p.Generations {
-			if g.Goroutines == 0 {
-				continue
+			var texts []string
+			if g.Goroutines > 0 {
+				texts = append(texts, whereInside(g, verbose))
 			}
-			used++
-			rows = append(rows, []string{
-				"", Clean(p.Name) + " " + version(g.Generation, ""), Clean(string(g.State)) + " " + age(g.OldS) + " ago", whereInside(g, verbose),
-			})
+			if text := whatRetained(g.Retained, verbose); text != "" {
+				texts = append(texts, text)
+			}
+			for _, text := range texts {
+				rows = append(rows, []string{
+					"", Clean(p.Name) + " " + version(g.Generation, ""), Clean(string(g.State)) + " " + age(g.OldS) + " ago", text,
+				})
+			}
+			if g.Goroutines > 0 || g.Retained != nil && len(g.Retained.Things) > 0 {
+				used++
+			}
 		}
 	}
 	var lines []string
-	if used > 0 {
+	if len(rows) > 0 {
 		head := "1 old version is in use"
-		if used > 1 {
+		switch {
+		case used == 0:
+			head = "no old version was found in use, but not everything could be searched"
+		case used > 1:
 			head = strconv.Itoa(used) + " old versions are in use"
 		}
 		lines = append(lines, id+head)
@@ -86,6 +98,36 @@ func whereInside(g control.Generation, verbose bool) string {
 		return head
 	}
 	return head + ": " + strings.Join(texts, "; ")
+}
+
+// whatRetained says what the host holds of a version.
+func whatRetained(r *control.Retained, verbose bool) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.Unknown != "":
+		if verbose {
+			return "the host could not be searched for what it keeps of it: " + Clean(r.Unknown)
+		}
+		return ""
+	case len(r.Things) == 0:
+		return "nothing of it was found in the part of the host's variables and heap that was searched; the rest was not searched, nor are goroutine stacks"
+	}
+	things := r.Things
+	if !verbose {
+		things = things[:min(len(things), shownPlaces)]
+	}
+	texts := make([]string, 0, len(things)+2)
+	for _, t := range things {
+		texts = append(texts, Clean(t.String()))
+	}
+	if rest := len(r.Things) - len(things) + r.More; rest > 0 {
+		texts = append(texts, "and "+strconv.Itoa(rest)+" more")
+	}
+	if r.Part {
+		texts = append(texts, "the heap was not searched to its end")
+	}
+	return "kept by the host: " + strings.Join(texts, "; ") + " (HG0004); it goes on with old code"
 }
 
 // age shows seconds as people read them: 5s, 2m, 3h, 4d.

@@ -1,6 +1,9 @@
 package abi
 
-import "io"
+import (
+	"io"
+	"os"
+)
 
 // DynamicSymbol is an entry of a file's dynamic symbol table.
 type DynamicSymbol struct {
@@ -35,4 +38,18 @@ func EachDynamicSymbol(r io.ReaderAt, size int64, fn func(DynamicSymbol)) (err e
 		}
 	}
 	return nil
+}
+
+// EachDynamicSymbolOf is EachDynamicSymbol for the file at path.
+func EachDynamicSymbolOf(path string, fn func(DynamicSymbol)) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return EachDynamicSymbol(f, info.Size(), fn)
 }

@@ -1,6 +1,9 @@
 package control
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Status is the answer of GET /v1/status.
 type Status struct {
@@ -128,6 +131,50 @@ type Generation struct {
 	// not live; Inside says where, at most 16 places, those with most first.
 	Goroutines int         `json:"goroutines,omitempty"`
 	Inside     []Goroutine `json:"inside,omitempty"`
+	// Retained is what the program still holds of it though it is not live. Nil where
+	// nothing was found, or nobody has looked yet.
+	Retained *Retained `json:"retained,omitempty"`
+}
+
+// Retained is what a look at the variables of the program and at all that they lead to
+// has found of an old generation. It goes on with the old code, types and variables.
+type Retained struct {
+	Things  []RetainedThing `json:"things,omitempty"`
+	More    int             `json:"more,omitempty"`    // things that are not listed
+	Part    bool            `json:"part,omitempty"`    // the look ended before it had seen all
+	Unknown string          `json:"unknown,omitempty"` // why nobody can look here
+}
+
+// RetainedThing is one thing that a variable of the program leads to, or that is to run.
+type RetainedThing struct {
+	// Path begins with the variable, or with "a timer", "a finalizer" or "a cleanup", and
+	// has as much of the way from there as is known: "main.routes … (*main.route).handler".
+	Path   string       `json:"path"`
+	Kind   RetainedKind `json:"kind"`
+	Name   string       `json:"name"`   // of the type, function or variable of the old generation
+	Places int          `json:"places"` // how often it is there
+}
+
+// RetainedKind says what is held.
+type RetainedKind string
+
+// The kinds of what is held.
+const (
+	RetainedValue    RetainedKind = "value"    // of a type that the plugin defines
+	RetainedFunction RetainedKind = "function" // also a method value, or a function literal
+	RetainedVariable RetainedKind = "variable" // a pointer to it, or into it
+)
+
+// String is such as "main.routes … → a value of type *pricing.order, 3 times".
+func (t RetainedThing) String() string {
+	s := t.Path + " → " + string(t.Kind) + " " + t.Name
+	if t.Kind == RetainedValue {
+		s = t.Path + " → a value of type " + t.Name
+	}
+	if t.Places > 1 {
+		s += ", " + strconv.Itoa(t.Places) + " times"
+	}
+	return s
 }
 
 // Goroutine is a place in the code of an old generation where goroutines are. In

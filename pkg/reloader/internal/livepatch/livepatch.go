@@ -1,6 +1,7 @@
 // Package livepatch sends the callers of a function to another function while
 // the program runs. It is the only place with machine code, and the only one
-// that looks into the Go runtime.
+// that changes anything of the Go runtime's; package retained reads what it has on the
+// heap.
 //
 // # How a function is replaced
 //

@@ -48,7 +48,7 @@ func (s *stillness) codeOf(packages []string) ([]span, error) {
 		return function != 0 && slices.Contains(packages, symname.Package(FunctionAt(function)))
 	}
 	var entries []uintptr
-	err := eachSymbol("/proc/self/exe", func(d abi.DynamicSymbol) {
+	err := abi.EachDynamicSymbolOf("/proc/self/exe", func(d abi.DynamicSymbol) {
 		if d.Defined && slices.Contains(packages, symname.Package(string(d.Name))) {
 			if entry := s.bias + uintptr(d.Value); FunctionOf(entry) == entry {
 				entries = append(entries, entry)

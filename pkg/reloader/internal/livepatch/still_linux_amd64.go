@@ -54,7 +54,7 @@ var findStillness = sync.OnceValues(func() (*stillness, error) {
 	const stop, start = "runtime.stopTheWorldGC", "runtime.startTheWorldGC"
 	at := map[string]uintptr{}
 	s := &stillness{world: w}
-	err = eachSymbol("/proc/self/exe", func(d abi.DynamicSymbol) {
+	err = abi.EachDynamicSymbolOf("/proc/self/exe", func(d abi.DynamicSymbol) {
 		switch name := string(d.Name); {
 		case !d.Defined:
 		case name == stop, name == start:
@@ -82,19 +82,6 @@ var findStillness = sync.OnceValues(func() (*stillness, error) {
 	s.stop, s.start = function[func(uint8) worldStop](at[stop]), function[func(worldStop)](at[start])
 	return s, nil
 })
-
-func eachSymbol(path string, visit func(abi.DynamicSymbol)) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return abi.EachDynamicSymbol(f, info.Size(), visit)
-}
 
 // Still runs f at such a moment, while nothing else of this program's Go code runs.
 // f must not block: who holds the lock that it waits for does not run either. It

@@ -134,7 +134,7 @@ func knownRelease(version string) bool {
 
 // readSymbols fills in those symbols of the file that are keys of wanted.
 func readSymbols(path string, wanted map[string]abi.DynamicSymbol) error {
-	return eachSymbol(path, func(s abi.DynamicSymbol) {
+	return abi.EachDynamicSymbolOf(path, func(s abi.DynamicSymbol) {
 		if _, ok := wanted[string(s.Name)]; ok && s.Defined {
 			wanted[string(s.Name)] = s
 		}
