@@ -180,6 +180,7 @@ func (l *Loop) pace() time.Duration {
 // found compares the hosts that answer with those that did.
 func (l *Loop) found(found []Host, err error) {
 	seen := map[string]bool{}
+	coming := false
 	for _, f := range found {
 		if l.owned() && (l.run.proc == nil || f.PID != l.run.proc.PID) {
 			continue // the process before this one, on its way out
@@ -198,6 +199,10 @@ func (l *Loop) found(found []Host, err error) {
 			}
 			continue
 		}
+		if l.comingUp(f) {
+			coming = true
+			continue
+		}
 		l.joined(f)
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.hosts)) {
@@ -209,7 +214,19 @@ func (l *Loop) found(found []Host, err error) {
 			l.left(h, "")
 		}
 	}
-	l.noteAbsence(err)
+	if !coming {
+		l.noteAbsence(err)
+	}
+}
+
+// young is how long a host that holds no plugin may be about to bind some.
+const young = time.Second
+
+// comingUp reports whether a host answers before it is made: what is wanted in it cannot
+// be told by what it binds now.
+func (l *Loop) comingUp(f Host) bool {
+	age := l.fx.Now().Sub(f.Started)
+	return f.Starting || len(f.names()) == 0 && age >= 0 && age < young
 }
 
 // joined adds a host that came up.

@@ -260,3 +260,34 @@ func TestWhatAHostTakesBackByItselfIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A host that answers before its handles are bound looks like one without plugins.
+func TestAHostThatComesUpIsWaitedFor(t *testing.T) {
+	for name, early := range map[string]func(h *Host){
+		"it starts":         func(h *Host) { h.Starting = true },
+		"it is young":       func(h *Host) { h.Plugins = nil },
+		"one after another": func(h *Host) { h.Starting, h.Plugins = true, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.sources["pricing"] = "k1"
+				w.up("shop", "b", 7, "pricing")
+				w.hosts[0].Started = time.Now()
+				ready := w.hosts[0]
+				early(&w.hosts[0])
+				w.start(Options{Poll: 100 * time.Millisecond})
+				if name == "it is young" {
+					w.only(control.KindStarted) // by now it will bind none
+					w.stop()
+					return
+				}
+				w.none(control.KindStarted)
+				w.none(control.KindNote)
+				w.change(func() { w.hosts[0] = ready })
+				w.pass(time.Second)
+				w.wantLive(7, "pricing", "k1")
+				w.stop()
+			})
+		})
+	}
+}

@@ -166,8 +166,9 @@ func TestStateWaitsForAProcessThatTakesIt(t *testing.T) {
 		}
 		w.pass(2 * time.Second)
 		w.die(w.procs[2], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(2 * time.Second)
 		w.serverEdit()
-		if last := w.estate.recalls[len(w.estate.recalls)-1]; last != "" {
+		if last := w.estate.recalls[len(w.estate.recalls)-1]; last != "" || len(w.procs) != 4 {
 			t.Errorf("state that a process went on with is given to the next as well: %s", last)
 		}
 	})

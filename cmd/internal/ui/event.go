@@ -97,6 +97,11 @@ func verdictWord(ev control.Event) (string, role) {
 		return "HOST GONE", warning
 	case control.KindRestored:
 		return "restored", good
+	case control.KindRecalled:
+		if ev.Code != "" {
+			return "STATE LOST", warning
+		}
+		return "recalled", good
 	case control.KindNotRestored:
 		return "NOT RESTORED", warning
 	case control.KindQuarantined:
