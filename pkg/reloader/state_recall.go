@@ -221,7 +221,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, &control.Error{Code: control.CodeBadRequest, Message: path + " is not a regular file"}
 	case info.Size() > limit:
-		return nil, &control.Error{Code: control.CodeTooLarge, Message: fmt.Sprintf("%s has %s, and at most %s are read", path, sizeText(info.Size()), sizeText(limit)), Limit: "hotgo"}
+		return nil, &control.Error{Code: control.CodeTooLarge, Message: fmt.Sprintf("%s has %s, and at most %s are read", path, control.SizeText(info.Size()), control.SizeText(limit)), Limit: "hotgo"}
 	}
 	data, err := io.ReadAll(io.LimitReader(f, limit))
 	if err != nil {

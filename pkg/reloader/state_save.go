@@ -149,7 +149,7 @@ func (h *Host) saveState(ctx context.Context, req control.StateRequest, caller *
 	h.record(control.Event{
 		Event: control.KindSaved, Plugin: req.Plugin, Generation: saved.Generation, Caller: caller,
 		PhasesMS: &phases, TotalMS: milliseconds(time.Since(began)),
-		Reason: fmt.Sprintf("%s, %s, for a restart", variableCount(saved.Variables), sizeText(saved.Bytes)),
+		Reason: saved.Summary() + ", for a restart",
 	})
 	return saved, nil
 }
@@ -210,7 +210,7 @@ const maxState = 256 << 20
 func writeState(path string, data []byte) error {
 	if len(data) > maxState {
 		return &control.Error{
-			Code: control.CodeTooLarge, Message: fmt.Sprintf("the state has %s, and at most %s can be recalled", sizeText(int64(len(data))), sizeText(maxState)),
+			Code: control.CodeTooLarge, Message: fmt.Sprintf("the state has %s, and at most %s can be recalled", control.SizeText(int64(len(data))), control.SizeText(maxState)),
 			Limit: "hotgo", Next: "mark what is large //hotgo:fresh",
 		}
 	}
@@ -239,15 +239,4 @@ func variableCount(n int) string {
 		return "1 variable"
 	}
 	return fmt.Sprintf("%d variables", n)
-}
-
-// sizeText gives bytes as people read them.
-func sizeText(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1000*1000:
-		return fmt.Sprintf("%.1f KB", float64(n)/1000)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/(1000*1000))
 }

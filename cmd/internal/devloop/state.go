@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
@@ -187,7 +186,7 @@ func (l *Loop) tell(all []legacy, would bool) {
 			if would {
 				word = "would go on"
 			}
-			ev.Reason = fmt.Sprintf("state of %s %s in the next process", counted(g.saved.Variables, "variable"), word)
+			ev.Reason = fmt.Sprintf("state %s in the next process: %s", word, g.saved.Summary())
 			for _, v := range g.saved.Lost {
 				ev.Notes = append(ev.Notes, control.Finding{
 					Code: ruleLost, Symbol: v.Symbol,
@@ -201,13 +200,6 @@ func (l *Loop) tell(all []legacy, would bool) {
 
 // ruleLost is the catalogue's code for a value that nothing goes on with.
 const ruleLost = "HG0002"
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
-}
 
 // offer asks whether to restart, when it is known what that would cost.
 func (l *Loop) offer(ev control.Event) {

@@ -42,6 +42,26 @@ type SavedState struct {
 	PauseMS float64        `json:"pause_ms"`       // how long the process stood still
 }
 
+// Summary is how much was written, or would be: "12 variables, 1.2 KB".
+func (s *SavedState) Summary() string {
+	count := fmt.Sprintf("%d variables", s.Variables)
+	if s.Variables == 1 {
+		count = "1 variable"
+	}
+	return count + ", " + SizeText(s.Bytes)
+}
+
+// SizeText gives a number of bytes as people read it: "796 B", "1.2 KB", "3.4 MB".
+func SizeText(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1000*1000:
+		return fmt.Sprintf("%.1f KB", float64(n)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/(1000*1000))
+}
+
 // LostVariable is a variable whose value cannot go to another process, and why.
 type LostVariable struct {
 	Symbol string `json:"symbol"`         // import path and name
