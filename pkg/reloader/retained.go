@@ -1,6 +1,7 @@
 package reloader
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -71,7 +72,11 @@ func (h *Host) lookOnce() {
 	roots, wanted, closed := h.retainable()
 	var found map[*generation]*control.Retained
 	var err error
-	if len(roots) > 0 {
+	switch {
+	case len(roots) == 0:
+	case h.opts.NoHeapLook:
+		err = errors.New("Options.NoHeapLook says not to")
+	default:
 		var look *retained.Look
 		look, err = h.platform.old.retained(wanted, retained.Options{
 			Closed: closed, Hidden: ownPackage,

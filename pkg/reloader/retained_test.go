@@ -120,3 +120,20 @@ func TestLookThatCannotBeMadeSaysWhy(t *testing.T) {
 		}
 	})
 }
+
+func TestNobodyLooksWhoIsNotTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeProcess(t)
+		h := openHost(t, Options{NoHeapLook: true}, f)
+		h.platform.old.retained = func([]retained.Generation, retained.Options) (*retained.Look, error) {
+			t.Error("somebody looks")
+			return keeping(1), nil
+		}
+		mustLoad(t, h, f.version("pricing", "a", prices(2)))
+		mustLoad(t, h, f.version("pricing", "b", prices(3)))
+		synctest.Wait()
+		if r := generationOf(t, h.Status(), 1).Retained; r == nil || r.Unknown != "Options.NoHeapLook says not to" {
+			t.Errorf("the status says %+v", r)
+		}
+	})
+}
