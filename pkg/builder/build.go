@@ -71,18 +71,24 @@ func (b *Builder) Build(ctx context.Context, p *Plan) (*Artifact, error) {
 	}
 	var side sync.WaitGroup
 	side.Go(func() { b.rememberGeneration(p) })
-	entry, err := b.store.Publish(ctx, p.Plugin.Name, p.Key, r.out)
-	side.Wait()
+	defer side.Wait()
+	return b.publish(ctx, p.Plugin.Name, p.Key, r.out, r.compiled, r.linked)
+}
+
+// publish moves a file into the store, which then keeps as many of its name as the
+// options say. compile and link are how long that took.
+func (b *Builder) publish(ctx context.Context, name, key, file string, compile, link time.Duration) (*Artifact, error) {
+	entry, err := b.store.Publish(ctx, name, key, file)
 	if err != nil {
 		return nil, err
 	}
 	if b.opts.Keep > 0 {
-		if _, err := b.store.Clean(p.Plugin.Name, b.opts.Keep); err != nil {
+		if _, err := b.store.Clean(name, b.opts.Keep); err != nil {
 			b.log.Warn("clean the store", "err", err)
 		}
 	}
 	a := fromStore(entry)
-	a.Cached, a.Compile, a.Link = false, r.compiled, r.linked
+	a.Cached, a.Compile, a.Link = false, compile, link
 	return a, nil
 }
 

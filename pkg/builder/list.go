@@ -76,18 +76,7 @@ func (b *Builder) BuildList(ctx context.Context, host Host, plugin Plugin, plugi
 	if err := artifact.Append(r.out, m); err != nil {
 		return nil, fmt.Errorf("add the manifest: %w", err)
 	}
-	entry, err := b.store.Publish(ctx, p.Plugin.Name, p.Key, r.out)
-	if err != nil {
-		return nil, err
-	}
-	if b.opts.Keep > 0 {
-		if _, err := b.store.Clean(p.Plugin.Name, b.opts.Keep); err != nil {
-			b.log.Warn("clean the store", "err", err)
-		}
-	}
-	a := fromStore(entry)
-	a.Cached, a.Compile, a.Link = false, r.compiled, r.linked
-	return a, nil
+	return b.publish(ctx, p.Plugin.Name, p.Key, r.out, r.compiled, r.linked)
 }
 
 // planList plans one: a plan without packages. It is nil where the host has no code of

@@ -81,18 +81,7 @@ func (b *Builder) BuildPatch(ctx context.Context, p *PatchPlan) (*Artifact, erro
 	if path, changed := source.Changed(p.read); changed {
 		return nil, &ChangedError{File: path}
 	}
-	entry, err := b.store.Publish(ctx, p.artifactName(), p.Key, r.out)
-	if err != nil {
-		return nil, err
-	}
-	if b.opts.Keep > 0 {
-		if _, err := b.store.Clean(p.artifactName(), b.opts.Keep); err != nil {
-			b.log.Warn("clean the store", "err", err)
-		}
-	}
-	a := fromStore(entry)
-	a.Cached, a.Compile, a.Link = false, p.Compile, linked
-	return a, nil
+	return b.publish(ctx, p.artifactName(), p.Key, r.out, p.Compile, linked)
 }
 
 // patchLink is the linking of one patch.

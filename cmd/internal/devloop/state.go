@@ -188,10 +188,11 @@ func (l *Loop) tell(all []legacy, would bool) {
 			}
 			ev.Reason = fmt.Sprintf("state %s in the next process: %s", word, g.saved.Summary())
 			for _, v := range g.saved.Lost {
-				ev.Notes = append(ev.Notes, control.Finding{
-					Code: ruleLost, Symbol: v.Symbol,
-					Text: fmt.Sprintf("%s%s (%s) starts anew: %s", v.Symbol, v.Path, v.Type, v.Reason),
-				})
+				what := v.Symbol + v.Path
+				if v.Type != "" {
+					what += " (" + v.Type + ")"
+				}
+				ev.Notes = append(ev.Notes, control.Finding{Code: ruleLost, Symbol: v.Symbol, Text: what + " starts anew: " + v.Reason})
 			}
 		}
 		l.emit(ev)

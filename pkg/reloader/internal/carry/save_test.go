@@ -303,3 +303,45 @@ func FuzzRecall(f *testing.F) {
 		}
 	})
 }
+
+// The process stands still for Take; Recall runs while the next one starts.
+func BenchmarkSave(b *testing.B) {
+	const n = 1_000_000
+	ints, pointers := map[int]int{}, map[int]*before.Same{}
+	for i := range n {
+		ints[i], pointers[i] = i, before.NewSame(i, "", nil)
+	}
+	var ints2 map[int]int
+	var pointers2 map[int]*after.Same
+	for _, c := range []struct {
+		name     string
+		from, to any
+	}{
+		{"map of a million", &ints, &ints2},
+		{"map of a million pointers", &pointers, &pointers2},
+	} {
+		s := NewSave(oldGeneration(state{"v": c.from}))
+		var data []byte
+		b.Run(c.name+", taken", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w, err := s.Take(Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				data = w.Bytes("shop")
+			}
+			b.ReportMetric(float64(len(data)), "file-bytes")
+		})
+		b.Run(c.name+", recalled", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x, err := Recall(data, newGeneration(state{"v": c.to}))
+				if err != nil {
+					b.Fatal(err)
+				}
+				x.Commit()
+			}
+		})
+	}
+}
