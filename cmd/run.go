@@ -85,7 +85,7 @@ func (s *session) runHost(ctx context.Context, pkg string, args []string) error 
 	defer os.Remove(p.socket)
 	l.ignored = append(l.ignored, dir)
 	l.fx.BuildHost, l.fx.StartHost = p.build, p.start
-	if l.fx.StateEffects, err = p.stateEffects(l.builder); err != nil {
+	if l.fx.StateEffects, err = p.stateEffects(l); err != nil {
 		return err
 	}
 	l.fx.Hosts = func(ctx context.Context) ([]devloop.Host, error) {

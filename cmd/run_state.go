@@ -17,10 +17,17 @@ import (
 const recallPace = 20 * time.Millisecond
 
 // stateEffects are what handing state over from one process to the next takes.
-func (p *program) stateEffects(b *builder.Builder) (devloop.StateEffects, error) {
+func (p *program) stateEffects(l *live) (devloop.StateEffects, error) {
 	fx := devloop.StateEffects{
-		BuildList: b.BuildList, Reinitialised: b.Reinitialised,
-		SaveState: saveState, Recalled: recalled, StateDir: filepath.Join(p.dir, "state"),
+		BuildList: func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin) (*builder.Artifact, error) {
+			list, err := l.builder.BuildList(ctx, host, plugin, plugins)
+			if list != nil {
+				_, err = l.sign.put(list) // the host looks for the signature beside it
+			}
+			return list, err
+		},
+		Reinitialised: l.builder.Reinitialised,
+		SaveState:     saveState, Recalled: recalled, StateDir: filepath.Join(p.dir, "state"),
 	}
 	if err := os.Mkdir(fx.StateDir, 0o700); err != nil {
 		return fx, fmt.Errorf("make a directory for the state: %w", err)

@@ -21,6 +21,7 @@ const silence = 5 * time.Second
 //	            └─fails: the old one keeps running        └─ restart ──────┴─> building
 type runState struct {
 	proc      *Process
+	binary    string // of the process that was started last
 	started   time.Time
 	starts    int
 	wanted    bool // a host build is asked for
@@ -152,7 +153,7 @@ func (l *Loop) startHost(binary, recall string) {
 		l.fail(control.Event{Event: control.KindFailed, Verdict: control.Failed, Reason: err.Error()})
 		return
 	}
-	l.run.proc, l.run.started, l.waiting = p, l.fx.Now(), false
+	l.run.proc, l.run.binary, l.run.started, l.waiting = p, binary, l.fx.Now(), false
 	l.run.restarted = l.run.starts > 0
 	l.run.starts++
 	l.poll.Reset(firstLook)

@@ -47,7 +47,7 @@ type StateEffects struct {
 type leaver struct {
 	fx      *Effects
 	host    Host
-	binary  builder.Host
+	binary  builder.Host // by its file, which outlives the process
 	plugins []builder.Plugin // all that the host may load
 	held    []builder.Plugin // those whose state it has
 }
@@ -61,7 +61,7 @@ func (l *Loop) leaver() *leaver {
 		if h.PID != l.run.proc.PID {
 			continue
 		}
-		v := &leaver{fx: &l.fx, host: h.Host, binary: h.group.host, plugins: h.group.plugins}
+		v := &leaver{fx: &l.fx, host: h.Host, binary: builder.Host{Binary: l.run.binary}, plugins: h.group.plugins}
 		for _, p := range h.group.plugins {
 			if h.holds(p.Name) {
 				v.held = append(v.held, p)
@@ -112,18 +112,15 @@ func (v *leaver) saveOne(ctx context.Context, p builder.Plugin, name string) (*c
 	if name != "" {
 		req.File = filepath.Join(v.fx.StateDir, name+"-"+p.Name+".state")
 	}
-	list, err := v.fx.BuildList(ctx, v.binary, p, v.plugins)
-	if list != nil {
-		req.List = list.Path
-	}
 	live := slices.ContainsFunc(v.host.Plugins, func(h control.Plugin) bool { return h.Name == p.Name && h.Live > 0 })
-	switch {
-	case live: // what serves lists its own
-	case err != nil:
-		return nil, err
-	case list == nil:
-		return nil, nil
+	if live { // what serves lists its own
+		return v.fx.SaveState(ctx, v.host, req)
 	}
+	list, err := v.fx.BuildList(ctx, v.binary, p, v.plugins)
+	if list == nil || err != nil {
+		return nil, err
+	}
+	req.List = list.Path
 	return v.fx.SaveState(ctx, v.host, req)
 }
 
