@@ -47,7 +47,7 @@ type StateEffects struct {
 type leaver struct {
 	fx      *Effects
 	host    Host
-	binary  builder.Host // by its file, which outlives the process
+	binary  builder.Host     // by its file, which outlives the process
 	plugins []builder.Plugin // all that the host may load
 	held    []builder.Plugin // those whose state it has
 }
