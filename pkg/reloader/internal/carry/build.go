@@ -85,7 +85,7 @@ func (c *carrier) variable(object, i int) *Refusal {
 
 func (c *carrier) table(i int) *Refusal {
 	r := c.objects[i].rel
-	e := newEntry(r)
+	e := newEntry(r.old)
 	key, value := addressOf(reflect.New(r.key.new)), addressOf(reflect.New(r.elem.new))
 	holder := addressOf(reflect.New(r.new))
 	holder.store(c.objects[i].to)

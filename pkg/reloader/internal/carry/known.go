@@ -26,8 +26,9 @@ func dictionaryOf(g *Generation) *dictionary {
 	} {
 		d.byText[d.of(t)] = t
 	}
+	seen := map[reflect.Type]bool{}
 	for _, v := range g.Variables {
-		d.add(v.Pointer.Type().Elem(), map[reflect.Type]bool{})
+		d.add(v.Pointer.Type().Elem(), seen)
 	}
 	for name, t := range d.byName { // last: these names are the plugin's
 		d.byText[name] = t
@@ -42,16 +43,8 @@ func (d *dictionary) add(t reflect.Type, seen map[reflect.Type]bool) {
 	}
 	seen[t] = true
 	d.byText[d.of(t)] = t
-	switch t.Kind() {
-	case reflect.Struct:
-		for f := range fieldsOf(t) {
-			d.add(f.Type, seen)
-		}
-	case reflect.Map:
-		d.add(t.Key(), seen)
-		d.add(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		d.add(t.Elem(), seen)
+	for part := range partsOf(t) {
+		d.add(part, seen)
 	}
 }
 

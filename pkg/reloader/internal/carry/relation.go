@@ -361,6 +361,24 @@ func unit(t reflect.Type) reflect.Type {
 	return t
 }
 
+// partsOf gives the types that values of t are made of, or lead to by their type.
+func partsOf(t reflect.Type) func(yield func(reflect.Type) bool) {
+	return func(yield func(reflect.Type) bool) {
+		switch t.Kind() {
+		case reflect.Struct:
+			for f := range fieldsOf(t) {
+				if !yield(f.Type) {
+					return
+				}
+			}
+		case reflect.Map:
+			_ = yield(t.Key()) && yield(t.Elem())
+		case reflect.Pointer, reflect.Slice, reflect.Array:
+			yield(t.Elem())
+		}
+	}
+}
+
 // fieldsOf gives the fields of a struct.
 func fieldsOf(t reflect.Type) func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {

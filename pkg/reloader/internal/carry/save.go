@@ -6,10 +6,10 @@ import "reflect"
 //
 // What is written is what a variable leads to, as far as it is data: see wire.go for the
 // form. A variable that leads to anything else is left out as a whole, with the reason,
-// and starts anew in the other process (made.go has what is none): channels, function literals, pointers to types
-// of other packages (connections, files, timers), unsafe pointers, locks that are held.
-// Functions declared at package level go by their names. No method is called but those
-// of time.Time that read its fields.
+// and starts anew in the other process (made.go has what is none): channels, function
+// literals, pointers to types of other packages (connections, files, timers), unsafe
+// pointers, locks that are held. Functions declared at package level go by their names.
+// No method is called but those of time.Time that read its fields.
 //
 // It is done as Prepare is, while the world stands still: scan, resolve, write. Read
 // the package's story for what that forbids.
@@ -19,6 +19,7 @@ type Save struct {
 	entries map[uintptr]string
 	known   map[reflect.Type]string // types that can be in interfaces, with the names; "" those that cannot
 	unknown map[reflect.Type]bool
+	warmed  map[reflect.Type]bool
 
 	opts    Options
 	objects []saved
@@ -74,7 +75,7 @@ func (l Loss) String() string {
 func NewSave(g *Generation) *Save {
 	s := &Save{
 		g: g, types: dictionaryOf(g), entries: map[uintptr]string{}, known: map[reflect.Type]string{},
-		unknown: map[reflect.Type]bool{}, direct: map[reflect.Type]bool{},
+		unknown: map[reflect.Type]bool{}, warmed: map[reflect.Type]bool{}, direct: map[reflect.Type]bool{},
 	}
 	for name, f := range g.Functions {
 		s.entries[f.Pointer()] = name
@@ -84,7 +85,7 @@ func NewSave(g *Generation) *Save {
 		s.learn(reflect.PointerTo(t))
 	}
 	for _, v := range g.Variables {
-		s.warm(v.Pointer.Type().Elem(), map[reflect.Type]bool{})
+		s.warm(v.Pointer.Type().Elem())
 	}
 	return s
 }
@@ -107,28 +108,20 @@ func (s *Save) learn(t reflect.Type) {
 	}
 	s.known[t] = name
 	s.direct[t] = direct(t)
-	s.warm(t, map[reflect.Type]bool{})
+	s.warm(t)
 }
 
 // warm has reflect make the types that values of t are read by: see Plan.warmUp.
-func (s *Save) warm(t reflect.Type, seen map[reflect.Type]bool) {
-	if seen[t] {
+func (s *Save) warm(t reflect.Type) {
+	if s.warmed[t] {
 		return
 	}
-	seen[t] = true
+	s.warmed[t] = true
 	reflect.PointerTo(t)
 	reflect.SliceOf(t)
 	s.types.of(t)
-	switch t.Kind() {
-	case reflect.Struct:
-		for f := range fieldsOf(t) {
-			s.warm(f.Type, seen)
-		}
-	case reflect.Map:
-		s.warm(t.Key(), seen)
-		s.warm(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		s.warm(t.Elem(), seen)
+	for part := range partsOf(t) {
+		s.warm(part)
 	}
 }
 
@@ -165,7 +158,7 @@ func (s *Save) scan() *Refusal {
 		o := &s.objects[t.object]
 		if o.kind == table {
 			typ := o.typ
-			e := newSavedEntry(typ)
+			e := newEntry(typ)
 			iter := e.read(o.from)
 			for iter.Next() {
 				e.set(iter)
@@ -192,27 +185,6 @@ func (s *Save) scan() *Refusal {
 		}
 	}
 	return nil
-}
-
-// savedEntry is room for one entry of a map.
-type savedEntry struct {
-	t          reflect.Type
-	key, value address
-}
-
-func newSavedEntry(t reflect.Type) *savedEntry {
-	return &savedEntry{t, addressOf(reflect.New(t.Key())), addressOf(reflect.New(t.Elem()))}
-}
-
-func (e *savedEntry) read(from address) *reflect.MapIter {
-	holder := addressOf(reflect.New(e.t))
-	holder.store(from)
-	return holder.at(e.t).MapRange()
-}
-
-func (e *savedEntry) set(iter *reflect.MapIter) {
-	e.key.at(e.t.Key()).SetIterKey(iter)
-	e.value.at(e.t.Elem()).SetIterValue(iter)
 }
 
 // isData reports whether no value of t has to be looked at before it is written.

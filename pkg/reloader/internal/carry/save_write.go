@@ -221,7 +221,7 @@ func (w *writer) object(o *saved) {
 			w.value(o.typ, o.from)
 		}
 	case o.kind == table:
-		e := newSavedEntry(o.typ)
+		e := newEntry(o.typ)
 		iter := e.read(o.from)
 		holder := addressOf(reflect.New(o.typ))
 		holder.store(o.from)

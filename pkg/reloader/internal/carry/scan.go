@@ -117,7 +117,7 @@ func (c *carrier) scan() *Refusal {
 }
 
 func (c *carrier) scanTable(o int, r *relation, from address) *Refusal {
-	e := newEntry(r)
+	e := newEntry(r.old)
 	iter := e.read(from)
 	for iter.Next() {
 		e.set(iter)
@@ -133,26 +133,26 @@ func (c *carrier) scanTable(o int, r *relation, from address) *Refusal {
 	return nil
 }
 
-// entry is room for one entry of a map, on either side.
+// entry is room for one entry of a map of type t.
 type entry struct {
-	r          *relation
+	t          reflect.Type
 	key, value address
 }
 
-func newEntry(r *relation) *entry {
-	return &entry{r, addressOf(reflect.New(r.key.old)), addressOf(reflect.New(r.elem.old))}
+func newEntry(t reflect.Type) *entry {
+	return &entry{t, addressOf(reflect.New(t.Key())), addressOf(reflect.New(t.Elem()))}
 }
 
 // read gives the entries of the map at from.
 func (e *entry) read(from address) *reflect.MapIter {
-	holder := addressOf(reflect.New(e.r.old))
+	holder := addressOf(reflect.New(e.t))
 	holder.store(from)
-	return holder.at(e.r.old).MapRange()
+	return holder.at(e.t).MapRange()
 }
 
 func (e *entry) set(iter *reflect.MapIter) {
-	e.key.at(e.r.key.old).SetIterKey(iter)
-	e.value.at(e.r.elem.old).SetIterValue(iter)
+	e.key.at(e.t.Key()).SetIterKey(iter)
+	e.value.at(e.t.Elem()).SetIterValue(iter)
 }
 
 // walk visits the value of r.old at a, and notes what it leads to.

@@ -29,15 +29,11 @@ func namesOf(g *Generation) *names {
 		if name := n.of(t); n.mentions(t) && n.byName[name] == nil {
 			n.byName[name] = t
 		}
+		for part := range partsOf(t) {
+			walk(part)
+		}
 		switch t.Kind() {
-		case reflect.Struct:
-			for f := range fieldsOf(t) {
-				walk(f.Type)
-			}
-		case reflect.Map:
-			walk(t.Key())
-			walk(t.Elem())
-		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Chan:
+		case reflect.Chan:
 			walk(t.Elem())
 		case reflect.Func:
 			for i := range t.NumIn() {
