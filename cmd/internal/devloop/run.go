@@ -84,7 +84,7 @@ func (l *Loop) startHostBuild() {
 	l.async(func() func() {
 		var lists sync.WaitGroup
 		if v != nil {
-			lists.Go(func() { v.prepare(l.ctx, v.binary) })
+			lists.Go(func() { v.prepare(l.ctx) })
 		}
 		hb, err := l.fx.BuildHost(l.ctx)
 		lists.Wait()
@@ -128,10 +128,13 @@ func (l *Loop) replaceHost(binary string) {
 	l.run.stopping = true
 	l.async(func() func() {
 		if v != nil {
-			v.prepare(l.ctx, builder.Host{Binary: binary})
-			state = v.save(l.ctx, name)
+			state = v.leaves()
 		}
-		recall, n := l.fx.handOver(l.ctx, state, binary, name)
+		l.fx.expect(l.ctx, state, binary) // first: what the process does after it has saved is lost
+		if v != nil {
+			v.save(l.ctx, state, name)
+		}
+		recall, n := l.fx.handOver(state, name)
 		if old != nil {
 			old.Stop()
 		}

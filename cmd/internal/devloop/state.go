@@ -80,8 +80,16 @@ type legacy struct {
 	plugins []builder.Plugin // all of the program
 	before  builder.Host     // whose it was
 	host    Host
+	next    arrival
 	saved   *control.SavedState
 	err     error // why there is none
+}
+
+// arrival is what the binary of the next process has of a plugin.
+type arrival struct {
+	list string   // file with the list of its variables
+	anew []string // those that start anew
+	err  error
 }
 
 // nothing reports whether the plugin keeps nothing.
@@ -89,22 +97,28 @@ func (g *legacy) nothing() bool {
 	return g.err == nil && (g.saved == nil || g.saved.Variables == 0 && len(g.saved.Lost) == 0)
 }
 
-// prepare makes the lists of a binary, for those who need them to find them made.
-func (v *leaver) prepare(ctx context.Context, binary builder.Host) {
+// prepare makes the lists of the process's own binary, for save to find them made.
+func (v *leaver) prepare(ctx context.Context) {
 	for _, p := range v.held {
-		_, _ = v.fx.BuildList(ctx, binary, p, v.plugins) // they get the error again
+		_, _ = v.fx.BuildList(ctx, v.binary, p, v.plugins) // save gets the error again
 	}
+}
+
+// leaves gives what there is to save.
+func (v *leaver) leaves() (all []legacy) {
+	for _, p := range v.held {
+		all = append(all, legacy{plugin: p, plugins: v.plugins, before: v.binary, host: v.host})
+	}
+	return all
 }
 
 // save has the process write the state of its plugins into files that begin with name;
 // "" asks what it would write.
-func (v *leaver) save(ctx context.Context, name string) (all []legacy) {
-	for _, p := range v.held {
-		g := legacy{plugin: p, plugins: v.plugins, before: v.binary, host: v.host}
-		g.saved, g.err = v.saveOne(ctx, p, name)
-		all = append(all, g)
+func (v *leaver) save(ctx context.Context, all []legacy, name string) {
+	for i := range all {
+		g := &all[i]
+		g.saved, g.err = v.saveOne(ctx, g.plugin, name)
 	}
-	return all
 }
 
 func (v *leaver) saveOne(ctx context.Context, p builder.Plugin, name string) (*control.SavedState, error) {
@@ -124,29 +138,38 @@ func (v *leaver) saveOne(ctx context.Context, p builder.Plugin, name string) (*c
 	return v.fx.SaveState(ctx, v.host, req)
 }
 
-// handOver writes down, for a process of another binary, where the state is. It gives the
-// file, "" where there is nothing to hand over, and for how many plugins.
-func (fx *Effects) handOver(ctx context.Context, all []legacy, binary, name string) (file string, n int) {
-	r := control.Recall{V: control.RecallVersion}
+// expect finds out what the binary of the next process has of what is on its way.
+func (fx *Effects) expect(ctx context.Context, all []legacy, binary string) {
 	after := builder.Host{Binary: binary}
+	for i := range all {
+		g := &all[i]
+		g.next = arrival{}
+		list, err := fx.BuildList(ctx, after, g.plugin, g.plugins)
+		switch {
+		case err != nil:
+			g.next.err = err
+		case list == nil:
+			g.next.err = errors.New("the new binary has no variables of it")
+		default:
+			g.next.list = list.Path
+			g.next.anew, g.next.err = fx.Reinitialised(ctx, g.before, after, g.plugin, g.plugins)
+		}
+	}
+}
+
+// handOver writes down, for the process that was expected, where the state is. It gives
+// the file, "" where there is nothing to hand over, and for how many plugins.
+func (fx *Effects) handOver(all []legacy, name string) (file string, n int) {
+	r := control.Recall{V: control.RecallVersion}
 	for i := range all {
 		g := &all[i]
 		if g.err != nil || g.nothing() || g.saved.File == "" {
 			continue
 		}
-		list, err := fx.BuildList(ctx, after, g.plugin, g.plugins)
-		if err == nil && list == nil {
-			err = errors.New("the new binary has no variables of it")
-		}
-		var anew []string
-		if err == nil {
-			anew, err = fx.Reinitialised(ctx, g.before, after, g.plugin, g.plugins)
-		}
-		if err != nil {
-			g.err = err
+		if g.err = g.next.err; g.err != nil {
 			continue
 		}
-		r.Plugins = append(r.Plugins, control.RecalledPlugin{Plugin: g.plugin.Name, List: list.Path, File: g.saved.File, Anew: anew})
+		r.Plugins = append(r.Plugins, control.RecalledPlugin{Plugin: g.plugin.Name, List: g.next.list, File: g.saved.File, Anew: g.next.anew})
 	}
 	if len(r.Plugins) == 0 {
 		return "", 0
@@ -208,7 +231,8 @@ func (l *Loop) offer(ev control.Event) {
 		return
 	}
 	l.async(func() func() {
-		all := v.save(l.ctx, "")
+		all := v.leaves()
+		v.save(l.ctx, all, "")
 		return func() {
 			if l.asking != &ev {
 				return // another edit has answered
