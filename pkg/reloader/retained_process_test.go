@@ -108,6 +108,7 @@ func TestWhatTheProgramKeepsOfAnOldGenerationIsFound(t *testing.T) {
 	cases := []struct{ kind, want string }{
 		{"pointer", "main.orders … → a value of type *main.Order"},
 		{"boxed", "main.front (main.desk).current → a value of type main.point"},
+		{"reflected", "main.values … → a value of type main.point"},
 		{"slice", "main.registry … → a value of type []main.Order"},
 		{"local", "main.registry … → a value of type main.local"},
 		{"generic", "main.registry … → a value of type main.pair[github.com/hotgo/hotgo/pkg/reloader/testdata/retained/kept0.point,int]"},
@@ -149,8 +150,10 @@ func TestNothingIsToldOfWhatIsNotKept(t *testing.T) {
 		does []string
 	}{
 		{"nothing", nil},
-		{"what was dropped", []string{"pointer kept", "boxed kept", "slice kept", "closure kept", "method kept", "function kept", "variable kept", "drop dropped"}},
+		{"what was dropped", []string{"pointer kept", "boxed kept", "reflected kept", "slice kept", "closure kept", "method kept", "function kept", "variable kept", "drop dropped"}},
 		{"text and numbers", []string{"text kept", "numbers kept"}},
+		{"a number that is an address", []string{"number kept"}},
+		{"a timer that was stopped", []string{"stopped kept"}},
 		{"a finalizer of what only the old generation has", []string{"unheld kept"}},
 		{"what encoding/json knows of types", []string{"types seen"}},
 	} {

@@ -26,14 +26,16 @@ import (
 const (
 	finalizerKind = 2       // runtime/mheap.go, _KindSpecialFinalizer, Go 1.26 and 1.27
 	cleanupKind   = 7       // the same, _KindSpecialCleanup
+	stoppedTimer  = 4       // runtime/time.go, timerZombie
 	mostTimers    = 1 << 20 // of a processor
 	mostSpecials  = 1 << 20 // of a span: a list that changes just now may have no end
 )
 
 // bookLayout has offsets: of the heap in a processor, of the timer in an element of it,
-// of its argument in a timer, and of the fields of what is special; and sizes.
+// of the latter's flags and argument, and of the fields of what is special; and sizes.
 type bookLayout struct {
-	heap, timer, timerSize, arg            uintptr
+	heap, timer, timerSize                 uintptr
+	timerState, arg                        uintptr
 	next, offset, specialKind, specialSize uintptr
 }
 
@@ -56,6 +58,9 @@ func (l *look) scanTimers(mem *os.File) {
 			timer := read(first + i*l.layout.timerSize + l.layout.timer)
 			if timer == 0 {
 				continue
+			}
+			if flags := l.layout.timerState; read(timer+flags&^7)>>(flags%8*8)&stoppedTimer != 0 {
+				continue // it is still in the list, and nothing comes of it
 			}
 			// The argument of a function to call is that function, in an interface.
 			code := read(read(timer + l.layout.arg + 8))
@@ -102,13 +107,13 @@ func (l *look) scanSpecials(mem *os.File) {
 	l.scanWords("a cleanup", cleanups)
 }
 
-// scanWords visits words that were found elsewhere.
+// scanWords visits pointers that were found elsewhere.
 func (l *look) scanWords(name string, words []uintptr) {
 	if len(words) == 0 || !l.more() {
 		return
 	}
 	l.roots = append(l.roots, Variable{Name: name})
 	from := uintptr(unsafe.Pointer(&words[0]))
-	l.scan(from, from+8*uintptr(len(words)), int32(-len(l.roots)))
+	l.scan(from, from+8*uintptr(len(words)), int32(-len(l.roots)), mask{every: true})
 	runtime.KeepAlive(words)
 }

@@ -16,7 +16,10 @@ import (
 // span is a run of objects of one size, as it was when the list was read.
 type span struct {
 	from, to, elem uintptr
+	end            uintptr // of its pages
 	plain          bool    // without pointers
+	alone          bool    // it is one object of a size that nothing else has,
+	typ            uintptr // of this type
 	specials       uintptr // address of a list
 	seen           []uint64
 }
@@ -45,6 +48,7 @@ var probe = sync.OnceValue(func() *[64 << 10]byte { return new([64 << 10]byte) }
 
 // readHeap gives the spans that are in use, as far as all of their memory can be read.
 func (p *program) readHeap(mem *os.File) (*heap, error) {
+	probes() // are to be among them
 	list, err := p.spanList(mem, uintptr(unsafe.Pointer(probe())))
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func (p *program) readHeap(mem *os.File) (*heap, error) {
 	if h.mapped, err = readMapped(); err != nil { // after the list, for the heap may grow
 		return nil, err
 	}
-	h.spans = slices.DeleteFunc(list, func(s span) bool { return s.from == 0 || !h.mapped.holds(s.from, s.to-s.from) })
+	h.spans = slices.DeleteFunc(list, func(s span) bool { return s.from == 0 || !h.mapped.holds(s.from, s.end-s.from) })
 	slices.SortFunc(h.spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	return h, h.index()
 }
@@ -126,7 +130,10 @@ func (l *spanLayout) parse(b []byte) (s span, ok bool) {
 	if b[l.state] != inUse || b[l.arenas] != 0 || from == 0 || elem < 8 || elem%8 != 0 || count == 0 || to > from+pages*pageSize || to < from {
 		return s, true
 	}
-	return span{from: from, to: to, elem: elem, plain: b[l.class]&1 != 0, specials: number(b[l.specials:])}, true
+	return span{
+		from: from, to: to, elem: elem, end: from + pages*pageSize, specials: number(b[l.specials:]),
+		plain: b[l.class]&1 != 0, alone: b[l.class]>>1 == 0, typ: number(b[l.typ:]), // runtime/mheap.go, makeSpanClass
+	}, true
 }
 
 // index makes it possible to find an object by an address in it.

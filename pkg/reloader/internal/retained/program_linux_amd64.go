@@ -26,6 +26,7 @@ type program struct {
 	module        moduleLayout
 	mheap         Variable // runtime.mheap_
 	spanLayout    spanLayout
+	typeLayout    typeLayout
 	layout        bookLayout
 	itabTable     uintptr    // address of the pointer runtime.itabTable
 	books         [2]uintptr // runtime.allgs and runtime.allp: slices of pointers
@@ -64,11 +65,12 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 		allgs     = "runtime.allgs"
 		spanType  = "type:runtime.mspan"
 		modType   = "type:runtime.moduledata"
+		marksType = "type:runtime.spanInlineMarkBits"
 		allp      = "runtime.allp"
 		procType  = "type:runtime.p"
 		typelinks = "runtime.moduleTypelinks"
 	)
-	wanted := map[string]Variable{ownAnchor: {}, modules: {}, mheap: {}, itabs: {}, allgs: {}, allp: {}, spanType: {}, modType: {}, procType: {}}
+	wanted := map[string]Variable{ownAnchor: {}, modules: {}, mheap: {}, itabs: {}, allgs: {}, allp: {}, spanType: {}, modType: {}, procType: {}, marksType: {}}
 	p, links := &program{}, uintptr(0)
 	err := abi.EachDynamicSymbolOf("/proc/self/exe", func(s abi.DynamicSymbol) {
 		if !s.Defined || s.Value == 0 {
@@ -96,7 +98,7 @@ var findProgram = sync.OnceValues(func() (*program, error) {
 	}
 	bias := uintptr(unsafe.Pointer(&anchor)) - wanted[ownAnchor].Address
 	address := func(name string) uintptr { return bias + wanted[name].Address }
-	if err := p.layOut(typeAt(address(spanType)), typeAt(address(modType)), typeAt(address(procType))); err != nil {
+	if err := p.layOut(typeAt(address(spanType)), typeAt(address(modType)), typeAt(address(procType)), typeAt(address(marksType))); err != nil {
 		return nil, err
 	}
 	if p.module.typelinks == 0 {
@@ -137,15 +139,18 @@ type (
 	spanLayout struct {
 		size                                                      uintptr // of a description
 		start, pages, count, elem, class, state, arenas, specials uintptr
+		typ                                                       uintptr
+		marks                                                     uintptr // bytes at the end of spans of small objects
 	}
 	moduleLayout struct {
 		text, etext, noptrdata, end, types, etypes, rodata, data, edata, bss, ebss, path, typemap, next uintptr
+		dataMask, bssMask                                                                               uintptr
 		typelinks                                                                                       uintptr // 0 from Go 1.27 on
 	}
 )
 
 // layOut finds fields in the descriptions of the types that have them.
-func (p *program) layOut(span, module, processor reflect.Type) (err error) {
+func (p *program) layOut(span, module, processor, marks reflect.Type) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil { // of reflect, were it no type after all
 			err = fail("the runtime's types cannot be read: %v", caught)
@@ -171,7 +176,7 @@ func (p *program) layOut(span, module, processor reflect.Type) (err error) {
 		}
 		return f.Offset
 	}
-	for name, t := range map[string]reflect.Type{"runtime.mspan": span, "runtime.moduledata": module, "runtime.p": processor} {
+	for name, t := range map[string]reflect.Type{"runtime.mspan": span, "runtime.moduledata": module, "runtime.p": processor, "runtime.spanInlineMarkBits": marks} {
 		if t.String() != name {
 			panic(name + " is " + t.String())
 		}
@@ -181,24 +186,32 @@ func (p *program) layOut(span, module, processor reflect.Type) (err error) {
 		offset(span, reflect.Uintptr, "startAddr"), offset(span, reflect.Uintptr, "npages"), offset(span, reflect.Uint16, "nelems"),
 		offset(span, reflect.Uintptr, "elemsize"), offset(span, reflect.Uint8, "spanclass"), find(span, "state").Offset,
 		offset(span, reflect.Bool, "isUserArenaChunk"), offset(span, reflect.Pointer, "specials"),
+		offset(span, reflect.Pointer, "largeType"), marks.Size(),
 	}
 	timers, special := find(processor, "timers", "heap"), find(span, "specials").Type.Elem()
 	element := timers.Type.Elem()
+	timer := find(element, "timer").Type.Elem()
 	p.layout = bookLayout{
-		timers.Offset, offset(element, reflect.Pointer, "timer"), element.Size(), offset(find(element, "timer").Type.Elem(), reflect.Interface, "arg"),
+		timers.Offset, offset(element, reflect.Pointer, "timer"), element.Size(), offset(timer, reflect.Uint8, "state"), offset(timer, reflect.Interface, "arg"),
 		offset(special, reflect.Pointer, "next"), offset(special, reflect.Uintptr, "offset"), offset(special, reflect.Uint8, "kind"), special.Size(),
 	}
 	at := func(name string) uintptr { return offset(module, reflect.Uintptr, name) }
 	p.module = moduleLayout{
 		at("text"), at("etext"), at("noptrdata"), at("end"), at("types"), at("etypes"), at("rodata"),
 		at("data"), at("edata"), at("bss"), at("ebss"),
-		offset(module, reflect.String, "pluginpath"), offset(module, reflect.Map, "typemap"), offset(module, reflect.Pointer, "next"), 0,
+		offset(module, reflect.String, "pluginpath"), offset(module, reflect.Map, "typemap"), offset(module, reflect.Pointer, "next"),
+		offset(module, reflect.Pointer, "gcdatamask", "bytedata"), offset(module, reflect.Pointer, "gcbssmask", "bytedata"), 0,
 	}
 	if f, ok := module.FieldByName("typelinks"); ok && f.Type == reflect.TypeFor[[]int32]() {
 		p.module.typelinks = f.Offset
 	}
 	rtype := reflect.TypeOf(reflect.TypeFor[int]())
 	p.rtype = addressOf(rtype)
+	described := find(rtype.Elem(), "t")
+	of := func(kind reflect.Kind, name string) uintptr {
+		return described.Offset + offset(described.Type, kind, name)
+	}
+	p.typeLayout = typeLayout{of(reflect.Uintptr, "Size_"), of(reflect.Uintptr, "PtrBytes"), of(reflect.Uint8, "TFlag"), of(reflect.Pointer, "GCData")}
 	// Where an itab has its type shows in one of a known type.
 	var known reflect.Type = rtype
 	itab := (*(*[2]uintptr)(unsafe.Pointer(&known)))[0]
@@ -219,6 +232,7 @@ type module struct {
 	text, etext   uintptr
 	types, etypes uintptr
 	writable      [2][2]uintptr // with pointers: data and bss
+	masks         [2]uintptr    // bits of each
 	typed         []uint64      // by word from types on: whether a type's description begins there
 }
 
@@ -239,6 +253,7 @@ func (p *program) moduleAt(addr uintptr) module {
 		at: addr, path: strings.Clone(*at[string](addr + l.path)), taken: word(addr+l.typemap) != 0,
 		text: word(addr + l.text), etext: word(addr + l.etext), types: word(addr + l.types), etypes: word(addr + l.etypes),
 		writable: [2][2]uintptr{{word(addr + l.data), word(addr + l.edata)}, {word(addr + l.bss), word(addr + l.ebss)}},
+		masks:    [2]uintptr{word(addr + l.dataMask), word(addr + l.bssMask)},
 	}
 	m.low = min(m.text, m.types, word(addr+l.rodata), word(addr+l.noptrdata), m.writable[0][0])
 	m.high = max(m.etext, m.etypes, word(addr+l.end))

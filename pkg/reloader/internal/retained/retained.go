@@ -4,11 +4,11 @@
 // # How it looks
 //
 // As the garbage collector does, from the program's variables through everything
-// that they lead to, and then from timers and finalizers (books_linux_amd64.go), with two
-// differences. It does not ask what a word means: each that is an address inside of an
-// object leads to that object. And it stops nobody; who allocates and frees meanwhile
-// goes on. So what is found was there while it was looked for, and what moved at that
-// time may be missed. What is found is looked for a second time: see Find.
+// that they lead to, by the words that are pointers (mask_linux_amd64.go), and then from
+// timers and finalizers (books_linux_amd64.go), with one difference: it stops nobody, and
+// who allocates and frees meanwhile goes on. So what is found was there while it was
+// looked for, and what moved at that time may be missed. What is found is looked for a
+// second time: see Find.
 //
 // Nothing that is not a word of the program's own memory is read:
 //
@@ -34,10 +34,10 @@
 // A word in the mapped image of a generation is one of these, or means nothing: text
 // of a string, a composite literal.
 //
-//   - The description of a type that mentions one of the generation's own packages.
-//     Such a word is half of an interface, or says what an object is. Which words
-//     are descriptions the runtime's own lists say (types_linux_amd64.go).
-//   - An itab of such a type, by the runtime's table, wherever it lies.
+//   - The description of a type that mentions one of the generation's own packages,
+//     where it is half of an interface or of a reflect.Value, or says what an object is.
+//     Which words are descriptions the runtime's own lists say (types_linux_amd64.go).
+//   - An itab of such a type, by the runtime's table, as half of an interface.
 //   - What a function value without captured variables leads to. One with captured
 //     variables is an object that begins with the address of code.
 //   - An address within a variable that is known.

@@ -105,6 +105,9 @@ func find(gens []Generation, opts Options) (_ *Look, err error) {
 		return nil, err
 	}
 	l.meaning = p.newMeaning(gens, l.heap.mapped)
+	if err := l.checkMasks(); err != nil {
+		return nil, err
+	}
 	for _, addr := range slices.Concat(opts.Closed, p.processors()) {
 		if from, s := l.object(addr); s != nil {
 			s.mark(from)
@@ -127,7 +130,7 @@ func find(gens []Generation, opts Options) (_ *Look, err error) {
 func (l *look) drain() {
 	for l.visited < l.queued && l.more() {
 		v := l.at(l.visited)
-		l.scan(v.object, v.object+l.sizeOf(v.object), int32(l.visited))
+		l.scan(v.object, v.object+l.sizeOf(v.object), int32(l.visited), l.maskOf(v.object))
 		l.visited++
 	}
 }
@@ -155,7 +158,7 @@ func (l *look) scanVariables() {
 				continue
 			}
 			l.roots = append(l.roots, v)
-			l.scan(v.Address, v.Address+v.Size, int32(-len(l.roots)))
+			l.scan(v.Address, v.Address+v.Size, int32(-len(l.roots)), l.maskOf(v.Address))
 			if !l.more() {
 				return
 			}
@@ -163,10 +166,11 @@ func (l *look) scanVariables() {
 	}
 }
 
-// scan visits the words of a variable or an object. They may change meanwhile.
+// scan visits the words of a variable or an object, of which m says what they are. They
+// may change meanwhile.
 //
 //go:norace
-func (l *look) scan(from, to uintptr, parent int32) {
+func (l *look) scan(from, to uintptr, parent int32, m mask) {
 	const step = 1 << 20 // of a large object
 	before := uintptr(0)
 	for addr := (from + 7) &^ 7; addr+8 <= to; addr += 8 {
@@ -175,19 +179,16 @@ func (l *look) scan(from, to uintptr, parent int32) {
 		}
 		w := word(addr)
 		l.bytes += 8
-		switch {
+		switch pointer := m.pointer(addr); {
 		case w < 4096:
-		case w-l.heap.low < l.heap.high-l.heap.low:
+		case pointer && w-l.heap.low < l.heap.high-l.heap.low:
 			l.lead(w, parent, addr-from, before)
-		case l.modules[0].end(w) != 0:
+		case pointer && l.modules[0].end(w) != 0:
 			l.leadToLiteral(w, parent, addr-from, before)
 		default:
 			t := l.thingAt(w)
-			if t == nil || t.kind == Value && (l.isTypeOnly(before) || l.isPointer(parent, addr-from)) {
+			if t == nil || t.kind == Value && !l.isHalf(addr, to, &m, before) || t.kind != Value && !pointer {
 				break
-			}
-			if t.kind == Value && l.typ(w) != nil && (addr+16 > to || word(addr+8) < 4096) {
-				break // no interface: what it holds would be next
 			}
 			l.note(t, parent, addr-from)
 			if t.kind == Value {
@@ -197,6 +198,21 @@ func (l *look) scan(from, to uintptr, parent int32) {
 		}
 		before = w
 	}
+}
+
+// isHalf reports whether a type at addr says what is in the word after it, or in the
+// object that it is the header of: as it does in an interface and in a reflect.Value, but
+// not in a reflect.Type.
+//
+//go:norace
+func (l *look) isHalf(addr, to uintptr, m *mask, before uintptr) bool {
+	switch {
+	case addr < m.from:
+		return true
+	case addr+16 > to || !m.pointer(addr+8):
+		return false
+	}
+	return !m.pointer(addr) || word(addr+8) >= 4096 && !l.isTypeOnly(before)
 }
 
 // thingAt says what a word means that does not lead to the heap.
@@ -309,13 +325,6 @@ func (l *look) fieldOf(parent int32, offset uintptr) (string, reflect.Type) {
 		return "", nil
 	}
 	return fieldAt(t.Type, offset-t.from)
-}
-
-// isPointer reports whether a word is known to be a pointer to something, and no part of
-// an interface.
-func (l *look) isPointer(parent int32, offset uintptr) bool {
-	_, t := l.fieldOf(parent, offset)
-	return t != nil && t.Kind() == reflect.Pointer
 }
 
 // note enters that a thing was found at a word of a visit or root.

@@ -36,12 +36,20 @@ type shop struct {
 
 type desk struct{ current any }
 
+// ticket has a number that may look like an address.
+type ticket struct {
+	number uintptr
+	of     *shop
+}
+
 var (
 	registry  = &shop{name: "shop", handlers: map[string]any{}}
 	callbacks []func() int
 	orders    = map[int]*struct{ order totaler }{}
 	front     any
 	texts     []any
+	tickets   []ticket
+	values    []reflect.Value
 )
 
 func main() {
@@ -65,7 +73,7 @@ func run() error {
 	for lines.Scan() {
 		switch words := strings.Fields(lines.Text()); words[0] {
 		case "drop":
-			registry.handlers, callbacks, front, texts = map[string]any{}, nil, nil, nil
+			registry.handlers, callbacks, front, texts, values = map[string]any{}, nil, nil, nil, nil
 			registry.counter = nil
 			clear(orders)
 			runtime.GC()
@@ -88,13 +96,7 @@ func run() error {
 			if err != nil {
 				return err
 			}
-			// A word that was left at the end of an object may lead to what reflect has
-			// made of types: so these are the plugin's only where something is kept.
-			types := reflect.TypeFor[[3]int]()
-			if len(orders) > 0 {
-				types = reflect.TypeOf(handle.Get()("boxed"))
-			}
-			if err := look(n, types, words[2:]); err != nil {
+			if err := look(n, reflect.TypeOf(handle.Get()("boxed")), words[2:]); err != nil {
 				return err
 			}
 		default:
@@ -118,13 +120,18 @@ func keep(kind string, get func(string) any) {
 		registry.counter = v
 	case string, []int:
 		texts = append(texts, v)
+	case uintptr:
+		tickets = append(tickets, ticket{v, registry})
 	case nil:
 	default:
-		if kind == "boxed" {
+		switch kind {
+		case "boxed":
 			front = &desk{v}
-			return
+		case "reflected":
+			values = append(values, reflect.ValueOf(v))
+		default:
+			registry.handlers[kind] = v
 		}
-		registry.handlers[kind] = v
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"time"
+	"unsafe"
 )
 
 // Order is a type of the plugin's own.
@@ -43,7 +44,7 @@ func Make(kind string) any {
 	switch kind {
 	case "pointer":
 		return &Order{2}
-	case "boxed":
+	case "boxed", "reflected":
 		return point{1, 2, 3}
 	case "local":
 		type local struct{ a, b, c int }
@@ -61,6 +62,8 @@ func Make(kind string) any {
 		return (&Order{2}).Total
 	case "timer":
 		time.AfterFunc(time.Hour, tick)
+	case "stopped":
+		time.AfterFunc(time.Hour, tick).Stop()
 	case "finalizer":
 		list := make([]int, 4)
 		runtime.SetFinalizer(&list[0], gone)
@@ -73,6 +76,8 @@ func Make(kind string) any {
 		runtime.SetFinalizer(unheld, (*Order).done)
 	case "variable":
 		return &total
+	case "number":
+		return uintptr(unsafe.Pointer(&total))
 	case "text":
 		return name
 	case "numbers":
