@@ -126,8 +126,11 @@ func (o *saved) startsMade() bool {
 // done notes that a Once at a is done.
 func (r *recall) done(a address) {
 	o := &r.objects[r.here]
-	if off := a.word() - o.aside.word(); o.vars != nil && off+onceType.Size() <= o.typ.Size() {
-		o.onces = append(o.onces, a)
+	if o.root == nil {
+		return
+	}
+	if off := a.word() - o.root.aside.word(); off+onceType.Size() <= o.typ.Size() {
+		o.root.onces = append(o.root.onces, a)
 	}
 }
 
@@ -136,7 +139,7 @@ func (r *recall) settleOnces() {
 	lacks := ""
 	for i := range r.objects {
 		w, o := &r.written.objects[i], &r.objects[i]
-		if o.vars != nil && (w.anew() || o.vars.Fresh || o.bad != "") && refers(o.typ) && o.to.at(o.typ).IsZero() {
+		if o.root != nil && (w.anew() || o.root.Fresh || o.bad != "") && refers(o.typ) && o.to.at(o.typ).IsZero() {
 			lacks = w.name
 			break
 		}
@@ -146,10 +149,13 @@ func (r *recall) settleOnces() {
 	}
 	for i := range r.objects {
 		o := &r.objects[i]
-		for _, a := range o.onces {
+		if o.root == nil {
+			continue
+		}
+		for _, a := range o.root.onces {
 			a.at(onceType).SetZero()
 		}
-		if len(o.onces) > 0 && o.bad == "" {
+		if len(o.root.onces) > 0 && o.bad == "" {
 			r.transfer.Report.Findings = append(r.transfer.Report.Findings, Finding{
 				CodeUnknown, r.written.objects[i].name, "its sync.Once is not done any more, for it may be what makes " + lacks + ", which starts anew",
 			})

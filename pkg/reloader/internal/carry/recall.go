@@ -23,14 +23,14 @@ func Recall(data []byte, g *Generation) (*Transfer, error) {
 		return nil, err
 	}
 	r := &recall{
-		written: w, g: g, types: dictionaryOf(g), objects: make([]recalled, len(w.objects)),
+		written: w, g: g, types: dictionaryOf(g), objects: make([]recalled, len(w.objects)), layouts: map[reflect.Type]*layout{},
 		dropped: map[string]int{}, transfer: &Transfer{Plugin: w.plugin}, budget: freeBytes + growth*uint64(len(data)),
 	}
 	r.roots()
 	for len(r.queue) > 0 {
-		i := r.queue[0]
-		r.queue = r.queue[1:]
-		r.discover(i)
+		i := r.queue[len(r.queue)-1]
+		r.queue = r.queue[:len(r.queue)-1]
+		r.references(i, r.want)
 	}
 	r.inner()
 	for i := range r.objects {
@@ -45,20 +45,25 @@ func Recall(data []byte, g *Generation) (*Transfer, error) {
 
 // recalled is an object as it is made.
 type recalled struct {
-	typ   reflect.Type // of an element, of a map; nil while nobody has asked for it
-	to    address      // where references lead
-	aside address      // where a variable's value is made
-	vars  *Variable    // that it is
+	*layout // of an element, of a map; nil while nobody has asked for it
+	to      address
+	root    *root // the variable that it is
+	bad     string
+}
+
+// root is a variable as it is made.
+type root struct {
+	*Variable
+	aside address      // where its value is made
 	keeps []commitment // parts of it that the file says nothing of
 	onces []address    // in it, that are done
-	edges []int
-	bad   string
 }
 
 type recall struct {
 	*written
 	g        *Generation
 	types    *dictionary
+	layouts  map[reflect.Type]*layout
 	objects  []recalled
 	queue    []int
 	late     []wanted // references into objects whose type was not known
@@ -72,7 +77,7 @@ type recall struct {
 type wanted struct {
 	from int
 	ref  reference
-	typ  reflect.Type
+	*layout
 }
 
 func (r *recall) roots() {
@@ -94,7 +99,7 @@ func (r *recall) roots() {
 			report.Findings = append(report.Findings, Finding{CodeDropped, w.name, "the new code has no such variable, and its value is gone"})
 		case v == nil:
 		default:
-			o.vars, o.typ, o.to = v, v.Pointer.Type().Elem(), addressOf(v.Pointer)
+			o.root, o.layout, o.to = &root{Variable: v}, r.layout(v.Pointer.Type().Elem()), addressOf(v.Pointer)
 			r.queue = append(r.queue, i)
 		}
 	}
@@ -108,70 +113,59 @@ func (r *recall) fails(format string, args ...any) {
 	}
 }
 
-// discover finds what an object's values refer to.
-func (r *recall) discover(i int) {
+// references tells of each reference in an object that fits the type of what it is in,
+// and what it leads to then: an element, or the map itself.
+func (r *recall) references(i int, add func(ref reference, to *layout)) {
 	r.here = i
 	w, o := &r.written.objects[i], &r.objects[i]
-	if o.vars != nil && o.vars.Fresh {
+	if o.root != nil && o.root.Fresh {
 		return
 	}
 	for j := range w.kids {
-		t := o.typ
+		l := o.layout
 		if w.sort == sortTable {
-			t = [2]reflect.Type{t.Key(), t.Elem()}[j%2]
+			l = [2]*layout{r.key(l), r.elem(l)}[j%2]
 		}
-		r.want(&w.kids[j], t)
+		r.referencesIn(&w.kids[j], l, add)
 	}
 }
 
-func (r *recall) want(n *node, t reflect.Type) {
-	if p, _, ok := pointerIn(t); ok {
-		t = p
+func (r *recall) referencesIn(n *node, l *layout, add func(reference, *layout)) {
+	if l.pointer != nil {
+		l = l.pointer
 	}
-	switch k := t.Kind(); {
-	case n.mark == markPointer && k == reflect.Pointer:
-		r.wantReference(n.ref, t.Elem())
-	case n.mark == markSlice && k == reflect.Slice:
-		r.wantReference(n.ref, t.Elem())
+	switch k := l.typ.Kind(); {
+	case n.mark == markPointer && k == reflect.Pointer, n.mark == markSlice && k == reflect.Slice:
+		add(n.ref(), r.elem(l))
 	case n.mark == markMap && k == reflect.Map:
-		r.ask(n.ref.object, t)
+		add(n.ref(), l)
 	case n.mark == markBox && k == reflect.Interface:
-		if held := r.types.find(n.text); held != nil {
-			r.want(&n.kids[0], held)
+		if held := r.types.find(r.name(n)); held != nil {
+			r.referencesIn(&n.more.kids[0], r.layout(held), add)
 		}
 	case n.mark == markStruct && k == reflect.Struct:
-		for i := range n.kids {
-			if f, ok := t.FieldByName(n.name[i]); ok && len(f.Index) == 1 {
-				r.want(&n.kids[i], f.Type)
+		for i, f := range r.fit(l, n.more.shape).to {
+			if f.layout != nil {
+				r.referencesIn(&n.more.kids[i], f.layout, add)
 			}
 		}
 	case n.mark == markArray && k == reflect.Array:
-		for i := range n.kids {
-			r.want(&n.kids[i], t.Elem())
+		for i := range n.more.kids {
+			r.referencesIn(&n.more.kids[i], r.elem(l), add)
 		}
 	}
 }
 
-func (r *recall) wantReference(ref reference, t reflect.Type) {
-	o := &r.objects[r.here]
-	o.edges = append(o.edges, ref.object)
-	if len(ref.steps) > 0 || r.objects[ref.object].vars != nil {
-		r.late = append(r.late, wanted{r.here, ref, t})
-		return
-	}
-	r.ask(ref.object, t)
-}
-
-// ask says what type an object has. All who ask have to agree.
-func (r *recall) ask(i int, t reflect.Type) {
-	o := &r.objects[r.here]
-	o.edges = append(o.edges, i)
-	switch p := &r.objects[i]; {
-	case p.typ == nil:
-		p.typ = t
-		r.queue = append(r.queue, i)
-	case p.typ != t:
-		r.fails("what were references to one object are references to a %s and a %s now", r.types.of(p.typ), r.types.of(t))
+// want says what type an object has. All who refer to it have to agree.
+func (r *recall) want(ref reference, l *layout) {
+	switch p := &r.objects[ref.object]; {
+	case len(ref.steps) > 0 || p.root != nil:
+		r.late = append(r.late, wanted{r.here, ref, l})
+	case p.layout == nil:
+		p.layout = l
+		r.queue = append(r.queue, ref.object)
+	case p.layout != l:
+		r.fails("what were references to one object are references to a %s and a %s now", r.types.of(p.typ), r.types.of(l.typ))
 	}
 }
 
@@ -180,7 +174,7 @@ func (r *recall) inner() {
 	for _, w := range r.late {
 		r.here = w.from
 		o := &r.objects[w.ref.object]
-		if o.typ == nil {
+		if o.layout == nil {
 			r.fails("a reference leads into what nothing else leads to")
 			continue
 		}
@@ -238,10 +232,10 @@ func (r *recall) allocate(i int) {
 	}
 	const large = "what it leads to is too large now for what was written of it"
 	switch {
-	case o.typ == nil:
-	case o.vars != nil:
-		o.aside = addressOf(reflect.New(o.typ))
-		o.aside.at(o.typ).Set(o.to.at(o.typ))
+	case o.layout == nil:
+	case o.root != nil:
+		o.root.aside = addressOf(reflect.New(o.typ))
+		o.root.aside.at(o.typ).Set(o.to.at(o.typ))
 	case w.sort == sortTable && r.spends(n/2, o.typ.Key()) && r.spends(n/2, o.typ.Elem()):
 		o.to = addressOf(reflect.MakeMapWithSize(o.typ, n/2))
 	case w.sort == sortTable:
@@ -260,25 +254,25 @@ func (r *recall) fill() {
 	for _, tables := range []bool{false, true} {
 		for i := range r.objects {
 			w, o := &r.written.objects[i], &r.objects[i]
-			if o.typ == nil || o.bad != "" || (w.sort == sortTable) != tables {
+			if o.layout == nil || o.bad != "" || (w.sort == sortTable) != tables {
 				continue
 			}
 			r.here = i
 			switch {
 			case tables:
 				r.table(w, o)
-			case w.anew() || o.vars != nil && o.vars.Fresh:
-			case o.vars != nil:
-				r.set(&w.kids[0], o.aside, o.typ)
+			case w.anew() || o.root != nil && o.root.Fresh:
+			case o.root != nil:
+				r.set(&w.kids[0], o.root.aside, o.layout)
 			case w.sort == sortBytes && o.typ.Kind() == reflect.Uint8:
 				copy(o.to.slice(reflect.TypeFor[uint8](), len(w.text)).Bytes(), w.text)
 			case w.sort == sortBytes:
-				for j := range len(w.text) {
-					r.set(&node{mark: markUint, a: uint64(w.text[j])}, o.to.add(uintptr(j)*o.typ.Size()), o.typ)
+				for j, b := range w.text {
+					r.set(&node{mark: markUint, a: uint64(b)}, o.to.add(uintptr(j)*o.typ.Size()), o.layout)
 				}
 			default:
 				for j := range w.kids {
-					r.set(&w.kids[j], o.to.add(uintptr(j)*o.typ.Size()), o.typ)
+					r.set(&w.kids[j], o.to.add(uintptr(j)*o.typ.Size()), o.layout)
 				}
 			}
 		}
@@ -289,10 +283,12 @@ func (r *recall) table(w *wireObject, o *recalled) {
 	holder := addressOf(reflect.New(o.typ))
 	holder.store(o.to)
 	m := holder.at(o.typ)
+	key, value := reflect.New(o.typ.Key()), reflect.New(o.typ.Elem()) // the map copies them
 	for j := 0; j < len(w.kids); j += 2 {
-		key, value := reflect.New(o.typ.Key()), reflect.New(o.typ.Elem())
-		r.set(&w.kids[j], addressOf(key), o.typ.Key())
-		r.set(&w.kids[j+1], addressOf(value), o.typ.Elem())
+		key.Elem().SetZero()
+		value.Elem().SetZero()
+		r.set(&w.kids[j], addressOf(key), r.key(o.layout))
+		r.set(&w.kids[j+1], addressOf(value), r.elem(o.layout))
 		if !key.Elem().Comparable() {
 			r.fails("a key of a map cannot be one any more")
 			return
@@ -307,20 +303,25 @@ func (r *recall) table(w *wireObject, o *recalled) {
 
 // spread marks what leads to what could not be made. A variable is there in any case.
 func (r *recall) spread() {
-	leads := make([][]int, len(r.objects))
 	var queue []int
 	for i := range r.objects {
-		for _, to := range r.objects[i].edges {
-			leads[to] = append(leads[to], i)
-		}
 		if r.objects[i].bad != "" {
 			queue = append(queue, i)
+		}
+	}
+	if len(queue) == 0 {
+		return
+	}
+	leads := make([][]int, len(r.objects))
+	for i := range r.objects {
+		if r.objects[i].layout != nil {
+			r.references(i, func(ref reference, _ *layout) { leads[ref.object] = append(leads[ref.object], i) })
 		}
 	}
 	for len(queue) > 0 {
 		i := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		if r.objects[i].vars != nil {
+		if r.objects[i].root != nil {
 			continue
 		}
 		for _, from := range leads[i] {
@@ -337,8 +338,11 @@ func (r *recall) spread() {
 // file says nothing of.
 func (r *recall) keep(a address, t reflect.Type) {
 	o := &r.objects[r.here]
-	if off := a.word() - o.aside.word(); o.vars != nil && off+t.Size() <= o.typ.Size() && t.Size() > 0 {
-		o.keeps = append(o.keeps, commitment{t, a, o.to.add(off)})
+	if o.root == nil || t.Size() == 0 {
+		return
+	}
+	if off := a.word() - o.root.aside.word(); off+t.Size() <= o.typ.Size() {
+		o.root.keeps = append(o.root.keeps, commitment{t, a, o.to.add(off)})
 	}
 }
 
@@ -348,16 +352,16 @@ func (r *recall) commitments() {
 	for i := range r.objects {
 		w, o := &r.written.objects[i], &r.objects[i]
 		switch {
-		case o.vars == nil:
+		case o.root == nil:
 		case w.sort == sortMade:
-		case w.anew() || o.vars.Fresh:
+		case w.anew() || o.root.Fresh:
 			t.Report.Fresh++
 		case o.bad != "":
 			t.Report.Fresh++
 			t.Report.Findings = append(t.Report.Findings, Finding{CodeType, w.name, "it starts anew: " + o.bad})
 		default:
 			t.Report.Carried++
-			t.stores = append(append(t.stores, o.keeps...), commitment{o.typ, o.to, o.aside})
+			t.stores = append(append(t.stores, o.root.keeps...), commitment{o.typ, o.to, o.root.aside})
 		}
 	}
 	t.Report.Visited, t.Report.Copied = len(r.objects), len(r.objects)

@@ -1,12 +1,9 @@
 package carry
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"math"
 )
 
 // # The written form of state
@@ -65,14 +62,46 @@ const (
 // maxDepth bounds how deep values lie in each other without a reference between.
 const maxDepth = 200
 
-// node is a value as it was read.
+// node is a value as it was read. There are as many as values, so it is small.
 type node struct {
 	mark mark
-	a, b uint64 // numbers: bits; lengths
-	text string // string, name
-	ref  reference
-	name []string // of fields
-	kids []node
+	n    uint32 // length of a text in the file; index of a name
+	a    uint64 // number: bits; length; offset of a text; object that is referred to
+	more *nodeMore
+}
+
+// nodeMore is what few values have.
+type nodeMore struct {
+	a, b  uint64 // numbers; length and capacity
+	index uint64 // of a reference
+	steps []step
+	shape *structShape
+	kids  []node
+}
+
+// structShape is the names of a struct's fields. Structs that have the same ones share it.
+type structShape struct{ names []string }
+
+// isZero reports whether a value is the zero value, whatever its type.
+func (n *node) isZero() bool {
+	switch n.mark {
+	case markNil, markFalse, markIdle:
+		return true
+	case markInt, markUint, markFloat:
+		return n.a == 0
+	case markComplex:
+		return n.rest().a == 0 && n.rest().b == 0
+	case markString:
+		return n.n == 0
+	case markStruct, markArray:
+		for i := range n.kids() {
+			if !n.more.kids[i].isZero() {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 type reference struct {
@@ -90,7 +119,7 @@ type step struct {
 type wireObject struct {
 	sort objectSort
 	name string
-	text string
+	text []byte // in the file
 	kids []node
 }
 
@@ -100,8 +129,31 @@ func (w *wireObject) anew() bool { return w.sort == sortAnew || w.sort == sortMa
 // written is a file that was read.
 type written struct {
 	plugin  string
+	data    []byte // in which the texts are
+	names   []string
 	objects []wireObject
 }
+
+// text gives that of a string or a time.
+func (w *written) text(n *node) string { return string(w.data[n.a : n.a+uint64(n.n)]) }
+
+// name gives that of a function or a type.
+func (w *written) name(n *node) string { return w.names[n.n] }
+
+var noMore nodeMore
+
+// rest gives what a value has beside a number.
+func (n *node) rest() *nodeMore {
+	if n.more == nil {
+		return &noMore
+	}
+	return n.more
+}
+
+func (n *node) kids() []node { return n.rest().kids }
+
+// ref is that of a pointer, slice or map.
+func (n *node) ref() reference { return reference{int(n.a), n.rest().index, n.rest().steps} }
 
 var errWire = errors.New("the state is damaged")
 
@@ -120,234 +172,4 @@ func (w *Saved) Bytes(plugin string) []byte {
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-// reader reads what is in the file, or notes that it is damaged. It allocates no more
-// than a multiple of what is left to read.
-type reader struct {
-	rest  []byte
-	names []string
-	depth int
-	bad   bool
-}
-
-// read is total: any bytes give a file or an error.
-func read(data []byte) (*written, error) {
-	body, ok := bytes.CutPrefix(data, []byte(wireMagic))
-	if !ok || len(body) < wireSum {
-		return nil, fmt.Errorf("%w: it does not begin as state of a plugin does", errWire)
-	}
-	cut := len(data) - wireSum
-	sum := sha256.Sum256(data[:cut])
-	if !bytes.Equal(sum[:wireSum], data[cut:]) {
-		return nil, fmt.Errorf("%w: its checksum differs", errWire)
-	}
-	r := &reader{rest: body[:len(body)-wireSum]}
-	if v := r.uint(); v != wireVersion {
-		return nil, fmt.Errorf("the state is of version %d, and this hotgo reads %d", v, wireVersion)
-	}
-	w := &written{plugin: r.text()}
-	for range r.count() {
-		r.names = append(r.names, r.text())
-	}
-	for range r.count() {
-		w.objects = append(w.objects, r.object())
-	}
-	if r.bad || len(r.rest) > 0 {
-		return nil, fmt.Errorf("%w: it is not well formed", errWire)
-	}
-	for i := range w.objects {
-		for j := range w.objects[i].kids {
-			if !refersWithin(&w.objects[i].kids[j], w.objects) {
-				return nil, fmt.Errorf("%w: a reference leads nowhere", errWire)
-			}
-		}
-	}
-	return w, nil
-}
-
-// refersWithin checks that references lead to objects that can be meant.
-func refersWithin(n *node, objects []wireObject) bool {
-	switch n.mark {
-	case markPointer, markSlice:
-		if n.ref.object >= len(objects) || objects[n.ref.object].sort == sortTable {
-			return false
-		}
-	case markMap:
-		if n.ref.object >= len(objects) || objects[n.ref.object].sort != sortTable {
-			return false
-		}
-	}
-	for i := range n.kids {
-		if !refersWithin(&n.kids[i], objects) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *reader) fail() { r.bad, r.rest = true, nil }
-
-func (r *reader) uint() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 {
-		r.fail()
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-// count is one of things that take a byte at least.
-func (r *reader) count() int {
-	n := r.uint()
-	if n > uint64(len(r.rest)) {
-		r.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) take(n int) []byte {
-	if n > len(r.rest) {
-		r.fail()
-		return make([]byte, min(n, 8))
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *reader) text() string { return string(r.take(r.count())) }
-
-func (r *reader) name() string {
-	n := r.uint()
-	if n >= uint64(len(r.names)) {
-		r.fail()
-		return ""
-	}
-	return r.names[n]
-}
-
-func (r *reader) bits() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
-
-func (r *reader) object() (o wireObject) {
-	o.sort = objectSort(r.take(1)[0])
-	switch o.sort {
-	case sortVariable:
-		o.name, o.kids = r.name(), []node{r.value()}
-	case sortAnew, sortMade:
-		o.name = r.name()
-	case sortBytes:
-		o.text = r.text()
-	case sortMemory:
-		o.kids = r.values(r.count())
-	case sortTable:
-		o.kids = r.values(2 * r.count())
-	default:
-		r.fail()
-	}
-	return o
-}
-
-func (r *reader) values(n int) (list []node) {
-	for range n {
-		if r.bad {
-			return nil
-		}
-		list = append(list, r.value())
-	}
-	return list
-}
-
-func (r *reader) reference() (ref reference) {
-	ref.object = int(min(r.uint(), math.MaxInt32))
-	ref.index = r.uint()
-	for range r.count() {
-		if r.bad {
-			break
-		}
-		n := r.uint()
-		if n&1 == 1 {
-			ref.steps = append(ref.steps, step{index: n >> 1})
-			continue
-		}
-		if n >>= 1; n >= uint64(len(r.names)) || r.names[n] == "" {
-			r.fail()
-			break
-		}
-		ref.steps = append(ref.steps, step{field: r.names[n]})
-	}
-	return ref
-}
-
-func (r *reader) value() (n node) {
-	if r.depth++; r.depth > maxDepth {
-		r.fail()
-	}
-	defer func() { r.depth-- }()
-	n.mark = mark(r.take(1)[0])
-	switch n.mark {
-	case markNil, markFalse, markTrue, markIdle:
-	case markInt:
-		v := r.uint()
-		n.a = uint64(unzigzag(v))
-	case markUint:
-		n.a = r.uint()
-	case markFloat:
-		n.a = r.bits()
-	case markComplex:
-		n.a, n.b = r.bits(), r.bits()
-	case markString:
-		n.text = r.text()
-	case markStruct:
-		for range r.count() {
-			if r.bad {
-				break
-			}
-			n.name = append(n.name, r.name())
-			n.kids = append(n.kids, r.value())
-		}
-	case markArray:
-		n.kids = r.values(r.count())
-	case markPointer:
-		n.ref = r.reference()
-	case markSlice:
-		n.ref = r.reference()
-		n.a, n.b = r.uint(), r.uint()
-	case markEmpty:
-		n.a, n.b = r.uint(), r.uint()
-	case markMap:
-		n.ref.object = int(min(r.uint(), math.MaxInt32))
-	case markBox:
-		n.text, n.kids = r.name(), []node{r.value()}
-	case markFunc:
-		n.text = r.name()
-	case markTime:
-		n.a, n.b, n.text = r.uint(), r.uint(), r.text()
-		n.ref.index = r.uint()
-	default:
-		r.fail()
-	}
-	return n
-}
-
-// isZero reports whether a value is the zero value, whatever its type.
-func (n *node) isZero() bool {
-	switch n.mark {
-	case markNil, markFalse, markIdle:
-		return true
-	case markInt, markUint, markFloat, markComplex:
-		return n.a == 0 && n.b == 0
-	case markString:
-		return n.text == ""
-	case markStruct, markArray:
-		for i := range n.kids {
-			if !n.kids[i].isZero() {
-				return false
-			}
-		}
-		return true
-	}
-	return false
 }
