@@ -20,9 +20,11 @@ type Save struct {
 	known   map[reflect.Type]string // types that can be in interfaces, with the names; "" those that cannot
 	unknown map[reflect.Type]bool
 	warmed  map[reflect.Type]bool
+	forms   map[reflect.Type]*form
 
 	opts    Options
-	objects []saved
+	objects rows[saved]
+	edges   rows[[2]int32] // from, to
 	index   map[savedKey]int
 	tasks   []task
 	here    place
@@ -34,28 +36,27 @@ type Save struct {
 // saved is an object that references lead to.
 type saved struct {
 	kind kind
-	typ  reflect.Type // of an element of a region, of a map
-	from address
-	n    int
-	root int // index of the variable, plus 1; else 0
 	skip bool
-	in   int // the object that it lies in, else its own index
+	made bool // and bad is about what is made anew
+	part part // how it was come upon: see object
 
-	edges  []int
+	*form  // of an element of a region, of a map
+	from   address
+	n      int
+	root   int // index of the variable, plus 1; else 0
+	in     int // the object that it lies in, else its own index
 	bad    *Loss
-	made   bool // and bad is about what is made anew
-	number int  // in the file, plus 1
-
+	number int // in the file, plus 1
 	parent int
-	part   part
 	offset uintptr
 }
 
+// savedKey tells objects apart: see identity.
 type savedKey struct {
+	word  uintptr
+	form  *form
 	kind  kind
 	slice bool
-	word  uintptr
-	typ   reflect.Type
 }
 
 // Loss is a variable that is not written, and why.
@@ -76,6 +77,7 @@ func NewSave(g *Generation) *Save {
 	s := &Save{
 		g: g, types: dictionaryOf(g), entries: map[uintptr]string{}, known: map[reflect.Type]string{},
 		unknown: map[reflect.Type]bool{}, warmed: map[reflect.Type]bool{}, direct: map[reflect.Type]bool{},
+		forms: map[reflect.Type]*form{},
 	}
 	for name, f := range g.Functions {
 		s.entries[f.Pointer()] = name
@@ -129,13 +131,13 @@ func (s *Save) warm(t reflect.Type) {
 //
 // Errors: a *Refusal, Unknown or Large or neither. What single variables lack is no error.
 func (s *Save) Take(opts Options) (*Saved, error) {
-	s.opts, s.objects, s.tasks, s.visits, s.depth = opts, nil, nil, 0, 0
+	s.opts, s.objects, s.edges, s.tasks, s.visits, s.depth = opts, rows[saved]{}, rows[[2]int32]{}, nil, 0, 0
 	s.index = map[savedKey]int{}
 	for i, v := range s.g.Variables {
 		t, from := v.Pointer.Type().Elem(), addressOf(v.Pointer)
-		o := len(s.objects)
-		s.objects = append(s.objects, saved{kind: region, typ: t, from: from, n: 1, root: i + 1, skip: v.Fresh, in: o, parent: o})
-		s.index[savedKey{region, false, from.word(), t}] = o
+		o := s.objects.n
+		s.objects.add(saved{kind: region, form: s.form(t), from: from, n: 1, root: i + 1, skip: v.Fresh, in: o, parent: o})
+		s.index[savedKey{from.word(), s.form(t), region, false}] = o
 		if !v.Fresh {
 			s.tasks = append(s.tasks, task{o, from, 1})
 		}
@@ -155,41 +157,38 @@ func (s *Save) scan() *Refusal {
 	for len(s.tasks) > 0 {
 		t := s.tasks[len(s.tasks)-1]
 		s.tasks = s.tasks[:len(s.tasks)-1]
-		o := &s.objects[t.object]
+		o := s.objects.at(t.object)
 		if o.kind == table {
-			typ := o.typ
-			e := newEntry(typ)
+			key, value := s.form(o.typ.Key()), s.form(o.typ.Elem())
+			if key.data && value.data {
+				continue
+			}
+			e := newEntry(o.typ)
 			iter := e.read(o.from)
 			for iter.Next() {
 				e.set(iter)
 				s.here = place{t.object, keyPart, e.key.word()}
-				if why := s.walk(typ.Key(), e.key); why != nil {
+				if why := s.walk(key, e.key); why != nil {
 					return why
 				}
 				s.here = place{t.object, valuePart, e.value.word()}
-				if why := s.walk(typ.Elem(), e.value); why != nil {
+				if why := s.walk(value, e.value); why != nil {
 					return why
 				}
 			}
 			continue
 		}
-		typ := o.typ
-		if isData(typ) {
+		if o.data {
 			continue
 		}
 		s.here = place{object: t.object, base: o.from.word()}
 		for i := range t.n {
-			if why := s.walk(typ, t.from.add(uintptr(i)*typ.Size())); why != nil {
+			if why := s.walk(o.form, t.from.add(uintptr(i)*o.typ.Size())); why != nil {
 				return why
 			}
 		}
 	}
 	return nil
-}
-
-// isData reports whether no value of t has to be looked at before it is written.
-func isData(t reflect.Type) bool {
-	return numeric(t.Kind()) || t.Kind() == reflect.String || t.Kind() == reflect.Bool
 }
 
 // lost notes that an object has what cannot be written at a.
@@ -199,7 +198,7 @@ func (s *Save) lost(t reflect.Type, a address, reason string) {
 
 // lacks is lost for what may be made anew.
 func (s *Save) lacks(t reflect.Type, a address, reason string, made bool) {
-	o := &s.objects[s.here.object]
+	o := s.objects.at(s.here.object)
 	if o.bad == nil || o.made && !made {
 		l := s.way(s.here.object, s.here.part, a.word()-s.here.base)
 		l.Type, l.Reason = s.types.of(t), reason
@@ -207,40 +206,38 @@ func (s *Save) lacks(t reflect.Type, a address, reason string, made bool) {
 	}
 }
 
-// walk visits the value of t at a, and notes what it leads to.
-func (s *Save) walk(t reflect.Type, a address) *Refusal {
+// walk visits the value at a, and notes what it leads to.
+func (s *Save) walk(f *form, a address) *Refusal {
 	if s.late() {
 		return s.large()
 	}
-	if isData(t) || t == timeType {
+	t := f.typ
+	switch {
+	case f.data:
 		return nil
-	}
-	if p, off, ok := pointerIn(t); ok {
-		return s.walk(p, a.add(off))
-	}
-	if rule := ruleFor(t, t); rule != nil {
-		s.walkRuled(rule, t, a)
+	case f.pointer != nil:
+		return s.walk(f.pointer, a.add(f.at))
+	case f.rule != nil:
+		s.walkRuled(f.rule, t, a)
+		return nil
+	case f.opaque:
+		if !a.at(t).IsZero() {
+			s.lost(t, a, "what is in it is another package's")
+		}
 		return nil
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		if s.types.opaque(t) {
-			if !a.at(t).IsZero() {
-				s.lost(t, a, "what is in it is another package's")
-			}
-			return nil
-		}
-		for f := range fieldsOf(t) {
-			if f.Name == "_" {
-				continue
-			}
-			if why := s.walk(f.Type, a.add(f.Offset)); why != nil {
-				return why
+		for i := range f.fields {
+			if field := &f.fields[i]; !field.data {
+				if why := s.walk(field.form, a.add(field.off)); why != nil {
+					return why
+				}
 			}
 		}
 	case reflect.Array:
 		for i := range t.Len() {
-			if why := s.walk(t.Elem(), a.add(uintptr(i)*t.Elem().Size())); why != nil {
+			if why := s.walk(f.elem, a.add(uintptr(i)*f.elem.typ.Size())); why != nil {
 				return why
 			}
 		}
@@ -250,16 +247,16 @@ func (s *Save) walk(t reflect.Type, a address) *Refusal {
 		case s.types.foreign(t.Elem()) && t.Elem().PkgPath() != "sync/atomic" && t.Elem() != timeType:
 			s.lost(t, a, "it leads to what is another package's")
 		case t.Elem().Size() > 0:
-			s.lead(savedKey{region, false, p.word(), t.Elem()}, p, 1, a)
+			s.lead(savedKey{p.word(), s.elem(f), region, false}, p, 1, a)
 		}
 	case reflect.Slice:
 		if v := a.at(t); v.Cap() > 0 && t.Elem().Size() > 0 {
 			from, n := addressOf(v), v.Cap()
-			s.lead(savedKey{region, true, from.word() + uintptr(n)*t.Elem().Size(), t.Elem()}, from, n, a)
+			s.lead(savedKey{from.word() + uintptr(n)*t.Elem().Size(), s.elem(f), region, true}, from, n, a)
 		}
 	case reflect.Map:
 		if m := a.load(); !m.isNil() {
-			s.lead(savedKey{table, false, m.word(), t}, m, 1, a)
+			s.lead(savedKey{m.word(), f, table, false}, m, 1, a)
 		}
 	case reflect.Interface:
 		return s.walkBoxed(t, a)
@@ -295,7 +292,7 @@ func (s *Save) walkRuled(r *rule, t reflect.Type, a address) {
 	case r.idle != nil:
 		if why := r.idle.met(t, a); why != nil {
 			s.lost(t, a, why.Reason)
-			if o := &s.objects[s.here.object]; why.Busy && o.bad.Reason == why.Reason {
+			if o := s.objects.at(s.here.object); why.Busy && o.bad.Reason == why.Reason {
 				o.bad.busy = true
 			}
 		} else if r.field != "" {
@@ -341,7 +338,7 @@ func (s *Save) walkBoxed(t reflect.Type, a address) *Refusal {
 	// Inside of the box, places are told from where the interface lies.
 	s.here.base = box.word() - (a.word() - here.base)
 	defer func() { s.here = here }()
-	return s.walk(held, box)
+	return s.walk(s.form(held), box)
 }
 
 // box gives where what an interface holds lies.
@@ -354,20 +351,17 @@ func (a address) box(direct bool) address {
 
 func (s *Save) lead(k savedKey, from address, n int, slot address) {
 	i, ok := s.index[k]
-	switch {
-	case !ok:
-		i = len(s.objects)
+	if !ok {
+		i = s.objects.n
 		s.index[k] = i
-		s.objects = append(s.objects, saved{
-			kind: k.kind, typ: k.typ, from: from, n: n, in: i,
+		s.objects.add(saved{
+			kind: k.kind, form: k.form, from: from, n: n, in: i,
 			parent: s.here.object, part: s.here.part, offset: slot.word() - s.here.base,
 		})
 		s.tasks = append(s.tasks, task{i, from, n})
-	case n > s.objects[i].n: // a slice that begins earlier
-		o := &s.objects[i]
+	} else if o := s.objects.at(i); n > o.n { // a slice that begins earlier
 		s.tasks = append(s.tasks, task{i, from, n - o.n})
 		o.from, o.n = from, n
 	}
-	o := &s.objects[s.here.object]
-	o.edges = append(o.edges, i)
+	s.edges.add([2]int32{int32(s.here.object), int32(i)})
 }

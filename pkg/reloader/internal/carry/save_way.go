@@ -10,7 +10,7 @@ import (
 func (s *Save) way(i int, p part, off uintptr) *Loss {
 	var steps []string
 	for {
-		o := &s.objects[i]
+		o := s.objects.at(i)
 		if len(steps) < shownSteps {
 			steps = append(steps, s.spell(o, p, off))
 		} else if len(steps) == shownSteps {

@@ -16,10 +16,10 @@ func (s *Save) resolve() {
 		depth    int
 		object   int
 	}
-	var list []extent
+	list := make([]extent, 0, s.objects.n)
 	depths := map[reflect.Type]int{}
-	for i := range s.objects {
-		o := &s.objects[i]
+	for i := range s.objects.n {
+		o := s.objects.at(i)
 		if o.kind == region && o.typ.Size() > 0 {
 			if _, ok := depths[o.typ]; !ok {
 				depths[o.typ] = nesting(o.typ)
@@ -37,13 +37,12 @@ func (s *Save) resolve() {
 			outer = e
 			continue
 		}
-		p, o := &s.objects[outer.object], &s.objects[e.object]
+		p, o := s.objects.at(outer.object), s.objects.at(e.object)
 		size := p.typ.Size()
 		switch {
 		case p.root == 0 && p.typ == o.typ && (e.from-outer.from)%size == 0:
 			outer.to = max(outer.to, e.to)
 			p.n = int((outer.to - outer.from) / size)
-			p.edges = append(p.edges, o.edges...)
 			p.spoil(o.bad, o.made)
 		default:
 			_, ok := stepsTo(p.typ, (e.from-outer.from)%size, o.typ, e.to-e.from)
@@ -90,34 +89,35 @@ func stepsTo(t reflect.Type, off uintptr, want reflect.Type, size uintptr) ([]st
 // spread marks what leads to what cannot be written. A pointer to a variable can be
 // written whatever is in that.
 func (s *Save) spread() {
-	leads := make([][]int, len(s.objects))
 	var queues [2][]int // what is a loss goes first
-	for i := range s.objects {
-		o := &s.objects[i]
-		if o.in != i {
-			continue
-		}
-		for _, to := range o.edges {
-			to = s.objects[to].in
-			leads[to] = append(leads[to], i)
-		}
-		switch {
-		case o.bad != nil && o.made:
+	for i := range s.objects.n {
+		switch o := s.objects.at(i); {
+		case o.in != i || o.bad == nil:
+		case o.made:
 			queues[1] = append(queues[1], i)
-		case o.bad != nil:
+		default:
 			queues[0] = append(queues[0], i)
 		}
+	}
+	if len(queues[0])+len(queues[1]) == 0 {
+		return
+	}
+	leads := make([][]int, s.objects.n)
+	for i := range s.edges.n {
+		e := s.edges.at(i)
+		from, to := s.objects.at(int(e[0])).in, s.objects.at(int(e[1])).in
+		leads[to] = append(leads[to], from)
 	}
 	for _, queue := range queues {
 		for len(queue) > 0 {
 			i := queue[len(queue)-1]
 			queue = queue[:len(queue)-1]
-			bad := &s.objects[i]
+			bad := s.objects.at(i)
 			if bad.root != 0 {
 				continue
 			}
 			for _, from := range leads[i] {
-				if o := &s.objects[from]; !o.skip && o.spoil(bad.bad, bad.made) {
+				if o := s.objects.at(from); !o.skip && o.spoil(bad.bad, bad.made) {
 					queue = append(queue, from)
 				}
 			}
@@ -148,8 +148,13 @@ type writer struct {
 
 func (s *Save) write() (*Saved, error) {
 	w := &writer{Save: s, named: map[string]uint64{}}
-	for i := range s.objects {
-		o := &s.objects[i]
+	for _, f := range s.forms {
+		for i := range f.fields {
+			f.fields[i].index = 0
+		}
+	}
+	for i := range s.objects.n {
+		o := s.objects.at(i)
 		switch {
 		case o.root == 0:
 		case o.skip, o.startsMade():
@@ -166,15 +171,15 @@ func (s *Save) write() (*Saved, error) {
 			w.number(i)
 		}
 	}
-	for i := range s.objects { // those that start anew are named, too
-		if s.objects[i].root != 0 {
+	for i := range s.objects.n { // those that start anew are named, too
+		if s.objects.at(i).root != 0 {
 			w.number(i)
 		}
 	}
 	for len(w.queue) > 0 {
 		i := w.queue[0]
 		w.queue = w.queue[1:]
-		if w.object(&s.objects[i]); w.stopped {
+		if w.object(s.objects.at(i)); w.stopped {
 			return nil, s.large()
 		}
 	}
@@ -183,7 +188,7 @@ func (s *Save) write() (*Saved, error) {
 }
 
 func (w *writer) number(i int) uint64 {
-	o := &w.Save.objects[i]
+	o := w.Save.objects.at(i)
 	if o.number == 0 {
 		w.Saved.objects++
 		o.number = w.Saved.objects
@@ -218,7 +223,7 @@ func (w *writer) object(o *saved) {
 		w.mark(mark(sort))
 		w.uint(w.nameIndex(w.g.Variables[o.root-1].Name))
 		if sort == sortVariable {
-			w.value(o.typ, o.from)
+			w.value(o.form, o.from)
 		}
 	case o.kind == table:
 		e := newEntry(o.typ)
@@ -227,10 +232,11 @@ func (w *writer) object(o *saved) {
 		holder.store(o.from)
 		w.mark(mark(sortTable))
 		w.uint(uint64(holder.at(o.typ).Len()))
+		key, value := w.form(o.typ.Key()), w.form(o.typ.Elem())
 		for !w.stopped && iter.Next() {
 			e.set(iter)
-			w.value(o.typ.Key(), e.key)
-			w.value(o.typ.Elem(), e.value)
+			w.value(key, e.key)
+			w.value(value, e.value)
 		}
 	case o.typ.Kind() == reflect.Uint8:
 		w.mark(mark(sortBytes))
@@ -240,21 +246,21 @@ func (w *writer) object(o *saved) {
 		w.mark(mark(sortMemory))
 		w.uint(uint64(o.n))
 		for i := 0; i < o.n && !w.stopped; i++ {
-			w.value(o.typ, o.from.add(uintptr(i)*o.typ.Size()))
+			w.value(o.form, o.from.add(uintptr(i)*o.typ.Size()))
 		}
 	}
 }
 
 // reference writes one to size bytes of t at p, which object i was noted for.
 func (w *writer) reference(k savedKey, p address, size uintptr) {
-	i := w.Save.objects[w.index[k]].in
-	o := &w.Save.objects[i]
+	i := w.Save.objects.at(w.index[k]).in
+	o := w.Save.objects.at(i)
 	w.uint(w.number(i))
 	off, one := p.word()-o.from.word(), o.typ.Size()
 	w.uint(uint64(off / one))
 	var steps []step
-	if k.typ != o.typ || o.root != 0 && size > one {
-		steps, _ = stepsTo(o.typ, off%one, k.typ, size)
+	if k.form != o.form || o.root != 0 && size > one {
+		steps, _ = stepsTo(o.typ, off%one, k.form.typ, size)
 	}
 	w.uint(uint64(len(steps)))
 	for _, s := range steps {
@@ -266,26 +272,23 @@ func (w *writer) reference(k savedKey, p address, size uintptr) {
 	}
 }
 
-func (w *writer) value(t reflect.Type, a address) {
+func (w *writer) value(f *form, a address) {
 	if w.stopped = w.stopped || w.late(); w.stopped {
 		return
 	}
+	t := f.typ
 	v := a.at(t)
-	if t == timeType {
-		w.time(v.Interface().(time.Time))
-		return
-	}
-	if p, off, ok := pointerIn(t); ok {
-		w.value(p, a.add(off))
-		return
-	}
-	if rule := ruleFor(t, t); rule != nil {
-		w.mark(markIdle)
-		return
-	}
 	switch k := t.Kind(); {
+	case t == timeType:
+		w.time(v.Interface().(time.Time))
+	case f.pointer != nil:
+		w.value(f.pointer, a.add(f.at))
+	case f.rule != nil:
+		w.mark(markIdle)
+	case k == reflect.Bool && v.Bool():
+		w.mark(markTrue)
 	case k == reflect.Bool:
-		w.mark(map[bool]mark{false: markFalse, true: markTrue}[v.Bool()])
+		w.mark(markFalse)
 	case v.CanInt():
 		w.mark(markInt)
 		w.uint(zigzag(v.Int()))
@@ -303,12 +306,12 @@ func (w *writer) value(t reflect.Type, a address) {
 		w.mark(markString)
 		w.body = appendText(w.body, v.String())
 	case k == reflect.Struct:
-		w.fields(t, a)
+		w.fields(f, a)
 	case k == reflect.Array:
 		w.mark(markArray)
 		w.uint(uint64(t.Len()))
 		for i := range t.Len() {
-			w.value(t.Elem(), a.add(uintptr(i)*t.Elem().Size()))
+			w.value(f.elem, a.add(uintptr(i)*t.Elem().Size()))
 		}
 	case k == reflect.UnsafePointer || v.IsNil():
 		w.mark(markNil)
@@ -318,51 +321,48 @@ func (w *writer) value(t reflect.Type, a address) {
 		w.uint(1)
 	case k == reflect.Pointer:
 		w.mark(markPointer)
-		w.reference(savedKey{region, false, a.load().word(), t.Elem()}, a.load(), t.Elem().Size())
+		w.reference(savedKey{a.load().word(), w.elem(f), region, false}, a.load(), t.Elem().Size())
 	case k == reflect.Slice:
-		w.slice(t, v)
+		w.slice(f, v)
 	case k == reflect.Map:
 		w.mark(markMap)
-		w.uint(w.number(w.index[savedKey{table, false, a.load().word(), t}]))
+		w.uint(w.number(w.index[savedKey{a.load().word(), f, table, false}]))
 	case k == reflect.Interface:
 		held := v.Elem().Type()
 		w.mark(markBox)
 		w.uint(w.nameIndex(w.known[held]))
-		w.value(held, a.box(w.direct[held]))
+		w.value(w.form(held), a.box(w.direct[held]))
 	case k == reflect.Func:
 		w.mark(markFunc)
 		w.uint(w.nameIndex(w.entries[v.Pointer()]))
 	}
 }
 
-func (w *writer) fields(t reflect.Type, a address) {
+func (w *writer) fields(f *form, a address) {
 	w.mark(markStruct)
-	n := 0
-	for f := range fieldsOf(t) {
-		if f.Name != "_" {
-			n++
-		}
+	if f.opaque { // it is zero
+		w.uint(0)
+		return
 	}
-	if w.types.opaque(t) {
-		n = 0 // it is zero
-	}
-	w.uint(uint64(n))
-	for f := range fieldsOf(t) {
-		if n > 0 && f.Name != "_" {
-			w.uint(w.nameIndex(f.Name))
-			w.value(f.Type, a.add(f.Offset))
+	w.uint(uint64(len(f.fields)))
+	for i := range f.fields {
+		field := &f.fields[i]
+		if field.index == 0 {
+			field.index = w.nameIndex(field.name) + 1
 		}
+		w.uint(field.index - 1)
+		w.value(field.form, a.add(field.off))
 	}
 }
 
-func (w *writer) slice(t reflect.Type, v reflect.Value) {
-	size := uintptr(v.Cap()) * t.Elem().Size()
+func (w *writer) slice(f *form, v reflect.Value) {
+	size := uintptr(v.Cap()) * w.elem(f).typ.Size()
 	if size == 0 {
 		w.mark(markEmpty)
 	} else {
 		w.mark(markSlice)
 		from := addressOf(v)
-		w.reference(savedKey{region, true, from.word() + size, t.Elem()}, from, size)
+		w.reference(savedKey{from.word() + size, w.elem(f), region, true}, from, size)
 	}
 	w.uint(uint64(v.Len()))
 	w.uint(uint64(v.Cap()))
