@@ -7,8 +7,8 @@ import (
 
 // build makes the copies, and the new values of the variables, aside.
 func (c *carrier) build() *Refusal {
-	for i := range c.objects {
-		o := &c.objects[i]
+	for i := range c.objects.n {
+		o := c.objects.at(i)
 		if !c.copies(i) {
 			continue
 		}
@@ -26,8 +26,8 @@ func (c *carrier) build() *Refusal {
 	}
 	// Boxes first: maps hash what is in them.
 	for _, boxes := range []bool{true, false} {
-		for i := range c.objects {
-			if (c.objects[i].kind == box) == boxes {
+		for i := range c.objects.n {
+			if (c.objects.at(i).kind == box) == boxes {
 				if why := c.fill(i); why != nil {
 					return why
 				}
@@ -39,7 +39,7 @@ func (c *carrier) build() *Refusal {
 
 // fill makes what is in the copy of object i.
 func (c *carrier) fill(i int) *Refusal {
-	o := &c.objects[i]
+	o := c.objects.at(i)
 	switch {
 	case o.root != 0:
 		return c.variable(i, o.root-1)
@@ -60,7 +60,7 @@ func (c *carrier) fill(i int) *Refusal {
 
 // copies reports whether object i is one of which a copy is made.
 func (c *carrier) copies(i int) bool {
-	o := &c.objects[i]
+	o := c.objects.at(i)
 	return o.dirty && o.in == i && o.root == 0
 }
 
@@ -74,7 +74,7 @@ func (c *carrier) variable(object, i int) *Refusal {
 	now := addressOf(p.new.Pointer)
 	aside := addressOf(reflect.New(p.rel.new))
 	aside.at(p.rel.new).Set(now.at(p.rel.new))
-	o := &c.objects[object]
+	o := c.objects.at(object)
 	c.here = place{object: object, base: o.from.word()}
 	if why := c.convert(p.rel, o.from, aside); why != nil {
 		return why
@@ -84,14 +84,14 @@ func (c *carrier) variable(object, i int) *Refusal {
 }
 
 func (c *carrier) table(i int) *Refusal {
-	r := c.objects[i].rel
+	r := c.objects.at(i).rel
 	e := newEntry(r.old)
 	key, value := addressOf(reflect.New(r.key.new)), addressOf(reflect.New(r.elem.new))
 	holder := addressOf(reflect.New(r.new))
-	holder.store(c.objects[i].to)
+	holder.store(c.objects.at(i).to)
 	to := holder.at(r.new)
 	n := 0
-	iter := e.read(c.objects[i].from)
+	iter := e.read(c.objects.at(i).from)
 	for iter.Next() {
 		e.set(iter)
 		key.at(r.key.new).SetZero()
@@ -239,8 +239,8 @@ func (c *carrier) translate(id identity, p address) address {
 	if !ok {
 		return p // it was not visited: it is shared
 	}
-	o := &c.objects[i]
-	outer := &c.objects[o.in]
+	o := c.objects.at(i)
+	outer := c.objects.at(o.in)
 	if !outer.dirty {
 		return p
 	}

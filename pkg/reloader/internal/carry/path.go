@@ -32,8 +32,8 @@ const shownSteps = 6
 
 func (c *carrier) way(why *Refusal, i int, last string) {
 	steps := []string{last}
-	for c.objects[i].root == 0 {
-		o := &c.objects[i]
+	for c.objects.at(i).root == 0 {
+		o := c.objects.at(i)
 		if len(steps) < shownSteps {
 			steps = append(steps, c.spell(o.parent, o.part, o.offset))
 		} else if len(steps) == shownSteps {
@@ -42,12 +42,12 @@ func (c *carrier) way(why *Refusal, i int, last string) {
 		i = o.parent
 	}
 	slices.Reverse(steps)
-	why.Variable, why.Path = c.plan.pairs[c.objects[i].root-1].name, strings.Join(steps, "")
+	why.Variable, why.Path = c.plan.pairs[c.objects.at(i).root-1].name, strings.Join(steps, "")
 }
 
 // spell spells a place in an object.
 func (c *carrier) spell(i int, p part, off uintptr) string {
-	o := &c.objects[i]
+	o := c.objects.at(i)
 	switch p {
 	case keyPart:
 		return "[key]" + trail(o.rel.key, off)

@@ -96,7 +96,7 @@ func (c *carrier) step() {
 }
 
 func (c *carrier) reset() {
-	c.objects, c.edges, c.tasks, c.again = nil, nil, nil, false
+	c.objects, c.edges, c.tasks, c.again = rows[object]{}, rows[[2]int32]{}, nil, false
 	c.known = map[identity]int{}
 	c.functions, c.found, c.dropped = map[uintptr]moved{}, map[Finding]bool{}, map[string]int{}
 	c.transfer = &Transfer{}
@@ -121,9 +121,9 @@ func (c *carrier) roots() {
 		if p.rel.old.Size() == 0 {
 			continue
 		}
-		o := len(c.objects)
+		o := c.objects.n
 		c.known[identity{region, false, from.word(), p.rel}] = o
-		c.objects = append(c.objects, object{kind: region, rel: p.rel, from: from, n: 1, root: i + 1, in: o, parent: o})
+		c.objects.add(object{kind: region, rel: p.rel, from: from, n: 1, root: i + 1, in: o, parent: o})
 		if p.carries() && !c.skipped[i] && c.startsAsCode(p) {
 			c.skipped[i] = true
 		}
@@ -165,7 +165,7 @@ func (c *carrier) report(skipped []Finding) {
 			r.Converted--
 		}
 	}
-	r.Visited = len(c.objects)
+	r.Visited = c.objects.n
 	r.Findings = append(append(r.Findings, skipped...), c.findings()...)
 	r.Findings = r.Findings[:min(len(r.Findings), maxFindings)]
 }

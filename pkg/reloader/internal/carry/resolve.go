@@ -14,10 +14,10 @@ func (c *carrier) resolve() {
 		depth    int
 		object   int
 	}
-	var list []extent
+	list := make([]extent, 0, c.objects.n)
 	depths := map[*relation]int{}
-	for i := range c.objects {
-		o := &c.objects[i]
+	for i := range c.objects.n {
+		o := c.objects.at(i)
 		if o.kind != region {
 			continue
 		}
@@ -43,7 +43,7 @@ func (c *carrier) resolve() {
 			outer, lost = e, nil
 			continue
 		}
-		p, o := &c.objects[outer.object], &c.objects[e.object]
+		p, o := c.objects.at(outer.object), c.objects.at(e.object)
 		if p.rel == o.rel && (e.from-outer.from)%p.rel.old.Size() == 0 && p.root == 0 {
 			size := p.rel.old.Size()
 			p.n = max(p.n, int((e.to-outer.from)/size))
@@ -59,7 +59,7 @@ func (c *carrier) resolve() {
 				continue
 			}
 			around = lost
-			at, where = c.objects[lost.object].locate(e.from-lost.from, o.rel, e.to-e.from)
+			at, where = c.objects.at(lost.object).locate(e.from-lost.from, o.rel, e.to-e.from)
 		}
 		o.in, o.at, o.odd = around.object, at, where != inside
 	}
@@ -139,22 +139,22 @@ func (r *relation) locate(off uintptr, want *relation, size uintptr) (uintptr, w
 // spread finds out what is copied: what the new generation cannot share, and
 // whatever leads to such.
 func (c *carrier) spread() *Refusal {
-	rep := func(i int) int { return c.objects[i].in }
-	first := make([]int32, len(c.objects)) // of the edges that lead to an object, plus 1
-	next := make([]int32, len(c.edges))
-	for e, edge := range c.edges {
-		to := rep(edge[1])
+	rep := func(i int) int { return c.objects.at(i).in }
+	first := make([]int32, c.objects.n) // of the edges that lead to an object, plus 1
+	next := make([]int32, c.edges.n)
+	for e := range c.edges.n {
+		to := rep(int(c.edges.at(e)[1]))
 		next[e], first[to] = first[to], int32(e+1)
 	}
 	var queue []int
 	mark := func(i int) {
-		if o := &c.objects[i]; !o.dirty {
+		if o := c.objects.at(i); !o.dirty {
 			o.dirty = true
 			queue = append(queue, i)
 		}
 	}
-	for i := range c.objects {
-		o := &c.objects[i]
+	for i := range c.objects.n {
+		o := c.objects.at(i)
 		p := rep(i)
 		if p != i && o.dirty {
 			mark(p)
@@ -169,14 +169,14 @@ func (c *carrier) spread() *Refusal {
 		i := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		for e := first[i]; e != 0; e = next[e-1] {
-			mark(rep(c.edges[e-1][0]))
+			mark(rep(int(c.edges.at(int(e - 1))[0])))
 		}
 	}
-	for i := range c.objects {
-		if o := &c.objects[i]; o.odd && c.objects[o.in].dirty {
+	for i := range c.objects.n {
+		if o := c.objects.at(i); o.odd && c.objects.at(o.in).dirty {
 			return c.wayTo(i, &Refusal{
 				Code: CodeUnknown, Old: c.types.old.of(o.rel.old),
-				Reason: "a pointer leads into a " + c.types.old.of(c.objects[o.in].rel.old) + ", to what is no part of it any more",
+				Reason: "a pointer leads into a " + c.types.old.of(c.objects.at(o.in).rel.old) + ", to what is no part of it any more",
 			})
 		}
 	}

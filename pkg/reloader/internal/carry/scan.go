@@ -72,9 +72,9 @@ type carrier struct {
 	types *counterparts
 	opts  Options
 
-	objects []object
+	objects rows[object]
 	known   map[identity]int
-	edges   [][2]int // from, to
+	edges   rows[[2]int32] // from, to
 	tasks   []task
 	here    place
 	again   bool // more may be copied than was known when something was passed over
@@ -95,7 +95,7 @@ func (c *carrier) scan() *Refusal {
 	for len(c.tasks) > 0 && !c.again {
 		t := c.tasks[len(c.tasks)-1]
 		c.tasks = c.tasks[:len(c.tasks)-1]
-		o := &c.objects[t.object]
+		o := c.objects.at(t.object)
 		if o.kind == table {
 			if why := c.scanTable(t.object, o.rel, o.from); why != nil {
 				return why
@@ -197,7 +197,7 @@ func (c *carrier) walk(r *relation, a address) *Refusal {
 				return c.locate(why, a)
 			}
 			if m.moved {
-				c.objects[c.here.object].dirty = true
+				c.objects.at(c.here.object).dirty = true
 			}
 		}
 	case channel:
@@ -284,7 +284,7 @@ func (c *carrier) walkBoxed(r *relation, a address) *Refusal {
 		return c.locate(why, a)
 	}
 	if held.old != held.new || r.old != r.new && r.old.NumMethod() > 0 {
-		c.objects[c.here.object].dirty = true // its first word is another
+		c.objects.at(c.here.object).dirty = true // its first word is another
 	}
 	if t, ok := v.Elem().Interface().(reflect.Type); ok && c.types.old.mentions(t) {
 		c.note(CodeUnknown, a, "a reflect.Type is one of the old code: "+c.types.old.of(t))
@@ -337,17 +337,17 @@ func (c *carrier) lead(id identity, from address, n int, slot address, visit boo
 	i, ok := c.known[id]
 	switch {
 	case !ok:
-		i = len(c.objects)
+		i = c.objects.n
 		c.known[id] = i
-		c.objects = append(c.objects, object{
+		c.objects.add(object{
 			kind: id.kind, rel: id.rel, from: from, n: n, in: i, dirty: c.opts.Apart && visit && id.kind != box,
 			parent: c.here.object, part: c.here.part, offset: slot.word() - c.here.base,
 		})
 		if visit {
 			c.tasks = append(c.tasks, task{i, from, n})
 		}
-	case n > c.objects[i].n:
-		o := &c.objects[i]
+	case n > c.objects.at(i).n:
+		o := c.objects.at(i)
 		more := from // of a slice that begins earlier
 		if !id.slice {
 			more = from.add(uintptr(o.n) * o.rel.old.Size())
@@ -357,5 +357,5 @@ func (c *carrier) lead(id identity, from address, n int, slot address, visit boo
 		}
 		o.from, o.n = from, n
 	}
-	c.edges = append(c.edges, [2]int{c.here.object, i})
+	c.edges.add([2]int32{int32(c.here.object), int32(i)})
 }
