@@ -32,28 +32,29 @@ func newLook(t *testing.T) *look {
 
 type (
 	mixed struct {
-		text   string
-		number uintptr
-		any    any
-		list   []int
-		small  [3]uint16
-		table  map[int]int
+		_ string
+		_ uintptr
+		_ any
+		_ []int
+		_ [3]uint16
+		_ map[int]int
 	}
 	wide struct { // some hundreds of bytes
-		numbers [60]int
-		at      *int
-		all     [9]mixed
-		rest    [30]int
+		_ [60]int
+		_ *int
+		_ [9]mixed
+		_ [30]int
 	}
 	// vast has its mask made by the runtime when that first needs it.
-	vast struct{ all [4000]wide }
+	vast struct{ _ [4000]wide }
 )
 
 var global = struct {
-	numbers [5]uintptr
-	mixed   mixed
-	after   uintptr
-}{mixed: mixed{text: "x"}}
+	_    [5]uintptr
+	text string
+	_    mixed
+	_    uintptr
+}{text: "x"}
 
 // pointersIn gives the offsets of all pointers in a value of a type, those of interfaces
 // but for their first words.
@@ -126,7 +127,6 @@ func TestWhatIsBehindAValueIsNoPointer(t *testing.T) {
 		before = append(before, &[6]*int{5: new(int)})
 	}
 	runtime.KeepAlive(before)
-	before = nil
 	runtime.GC()
 	runtime.GC()
 	type five struct{ words [5]*int }
