@@ -216,8 +216,12 @@ func (r *Reach) open(ctx context.Context, m ssh.Machine, sockets []string) ([]co
 // has ended.
 var errNobody = errors.New("nobody listens there, or it may not be forwarded")
 
+// closedIdle is what net/http says where a connection ended before it had written the
+// request, and gives no name (go1.26 net/http/transport.go, errServerClosedIdle).
+const closedIdle = "http: server closed idle connection"
+
 func closed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return err != nil && strings.HasSuffix(err.Error(), closedIdle) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // choose gives the hosts of a machine that a target means. A socket that was named has

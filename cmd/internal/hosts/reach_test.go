@@ -2,12 +2,46 @@ package hosts
 
 import (
 	"fmt"
+	"net"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hotgo/hotgo/cmd/internal/ssh"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
+
+// Whether net/http has written its request by then is chance.
+func TestAConnectionThatEndsAtOnceIsNobodys(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		accepting.Wait()
+	})
+	for range 500 {
+		client := control.NewClient(socket)
+		_, err := client.Status(t.Context())
+		client.Close()
+		if !closed(err) {
+			t.Fatal(err)
+		}
+	}
+}
 
 func TestTargetsOnAMachineMeanWhatTheyWouldHere(t *testing.T) {
 	stale := &control.UnreachableError{Err: errNobody}
