@@ -72,7 +72,7 @@ func (l *Loop) startHostBuild() {
 	if !l.run.wanted || l.run.building || l.run.stopping {
 		return
 	}
-	l.run.wanted, l.run.building, l.asking = false, true, nil
+	l.run.wanted, l.run.building, l.asking, l.open = false, true, nil, false
 	l.run.edits, l.run.edited = l.edits, l.since
 	if b := l.building; b != nil {
 		b.cancel()
@@ -167,7 +167,8 @@ func (l *Loop) startHost(binary, recall string) {
 }
 
 // exited takes note of a process that ended. By itself is by itself: it is
-// started again after an edit, for what ended it is still in the sources.
+// started again after an edit, for what ended it is still in the sources. An edit
+// that had not got as far as this process is one after it.
 func (l *Loop) exited(p *Process, exit Exit) {
 	if l.run.proc != p {
 		return
@@ -182,8 +183,12 @@ func (l *Loop) exited(p *Process, exit Exit) {
 	if l.restarting() {
 		return
 	}
+	then := "it is built and started again after the next edit"
+	if l.open {
+		l.run.wanted, then = true, "it is built and started again, with the edit that came before that"
+	}
 	l.emit(control.Event{
 		Event: control.KindHostGone, Host: name, PID: p.PID,
-		Reason: "the host ended (" + exit.Reason + "); it is built and started again after the next edit",
+		Reason: "the host ended (" + exit.Reason + "); " + then,
 	})
 }

@@ -229,3 +229,70 @@ func TestRestartDropsTheBuildForTheOldHost(t *testing.T) {
 		w.stop()
 	})
 }
+
+// An edit that the process did not live to see is the one after which it is started
+// again: there may be no other.
+func TestEditThatTheHostDoesNotLiveToSeeStartsItAgain(t *testing.T) {
+	die := func(w *world) { w.die(w.procs[0], Exit{Code: 2, Reason: "exit status 2"}) }
+	for name, edit := range map[string]func(w *world){
+		"while it is looked at": func(w *world) {
+			w.change(func() {
+				w.snapped = func() {
+					w.change(func() { w.snapped = nil })
+					die(w)
+					time.Sleep(time.Second)
+				}
+			})
+			w.edit("pricing", "k2")
+		},
+		"while it is built": func(w *world) {
+			open := w.gate("k2")
+			w.edit("pricing", "k2")
+			die(w)
+			w.pass(time.Second)
+			open()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.owned, w.sources["pricing"] = true, "k1"
+				w.start(Options{Restart: RestartAlways})
+				w.forget()
+				edit(w)
+				w.pass(time.Minute)
+				if n := len(w.of(control.KindHostGone)); n != 1 || len(w.procs) != 2 {
+					t.Fatalf("%d starts, want 2: %s", len(w.procs), w.story())
+				}
+				w.wantLive(102, "pricing", "k2")
+				w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"}) // with the same edit
+				w.pass(time.Minute)
+				if len(w.procs) != 2 {
+					t.Errorf("%d starts after one edit, want 2", len(w.procs))
+				}
+				w.stop()
+			})
+		})
+	}
+}
+
+// What a host is given may be what ends it, and what it writes beside its sources is no
+// edit.
+func TestCrashWithWhatIsNoLaterEditStartsNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.owned, w.sources["pricing"] = true, "k1"
+		w.start(Options{Restart: RestartAlways})
+		held := make(chan struct{})
+		w.change(func() { w.held = held })
+		w.edit("pricing", "k2")
+		w.pass(time.Second)
+		w.touch("/src/pricing/server.log")
+		w.die(w.procs[0], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(time.Second)
+		close(held)
+		w.pass(time.Minute)
+		if len(w.procs) != 1 {
+			t.Errorf("%d starts, want 1: %s", len(w.procs), w.story())
+		}
+		w.stop()
+	})
+}
