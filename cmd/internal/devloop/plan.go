@@ -300,7 +300,7 @@ func (l *Loop) planFailed(g *group, plugin string, err error, req planRequest) (
 		return false
 	}
 	if ev.Event == control.KindRestart {
-		l.needRestart(ev, req.edits)
+		l.needRestart(ev, req.edits, req.since)
 	} else {
 		l.fail(ev)
 	}

@@ -30,6 +30,7 @@ type runState struct {
 	restarted bool      // the next host to answer is a restarted one
 	edits     int       // Loop.edits when the last host build began
 	edited    time.Time // the edit that it answers
+	judged    time.Time // the edit that needs the process which is asked for
 	state     []legacy  // of a process that was stopped, until another has gone on with it
 	recalls   int       // of how many plugins the process was given state
 }
@@ -51,15 +52,17 @@ func (l *Loop) hostEdited() {
 
 // needRestart reports a change that no plugin can carry, and acts on it where
 // the loop owns the process. edits says which edits the verdict is about: a
-// binary that was built after them would come out the same once more.
-func (l *Loop) needRestart(ev control.Event, edits int) {
+// binary that was built after them would come out the same once more. since is the
+// last of them; where a question comes between, how long its answer takes is nobody's
+// wait for new code.
+func (l *Loop) needRestart(ev control.Event, edits int, since time.Time) {
 	l.fail(ev)
 	if !l.owned() || edits <= l.run.edits || l.restarting() {
 		return
 	}
 	switch l.opt.Restart {
 	case RestartAlways:
-		l.run.wanted = true
+		l.run.wanted, l.run.judged = true, since
 	case RestartAsk:
 		l.offer(ev)
 	case RestartNever:
@@ -74,6 +77,10 @@ func (l *Loop) startHostBuild() {
 	}
 	l.run.wanted, l.run.building, l.asking, l.open = false, true, nil, false
 	l.run.edits, l.run.edited = l.edits, l.since
+	if l.since.IsZero() {
+		l.run.edited = l.run.judged // the look that judged it has taken it
+	}
+	l.run.judged = time.Time{}
 	if b := l.building; b != nil {
 		b.cancel()
 	}

@@ -111,6 +111,33 @@ func TestYesToNoQuestionDoesNothing(t *testing.T) {
 	})
 }
 
+func TestRestartSaysHowLongTheEditTook(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		policy RestartPolicy
+		want   float64
+	}{
+		{"at once", RestartAlways, 3000},
+		{"after a question", RestartAsk, 0}, // most of it was the user's
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.owned, w.sources["pricing"], w.lingers = true, "k1", 3*time.Second
+				w.start(Options{Restart: test.policy})
+				w.forget()
+				w.serverEdit()
+				w.press(Yes)
+				w.pass(10 * time.Second)
+				ev := w.only(control.KindRestarted)
+				if ev.TotalMS < test.want || ev.TotalMS > test.want+1000 {
+					t.Errorf("total is %v ms, want %v and what a look for it takes", ev.TotalMS, test.want)
+				}
+				w.stop()
+			})
+		})
+	}
+}
+
 // What a restart did not mend, another restart without an edit does not mend
 // either.
 func TestRestartLoopIsNotEndless(t *testing.T) {

@@ -54,6 +54,7 @@ type world struct {
 	hostGate   chan struct{}
 	procs      []*fakeProc
 	nextPID    int
+	lingers    time.Duration // a process that is stopped: its socket is closed, and it goes on
 	estate     *estate // nil: state starts anew
 
 	batches  chan watch.Batch
@@ -376,6 +377,10 @@ func (w *world) startHost(binary, recall string) (*Process, error) {
 			w.mu.Lock()
 			p.stopped = true
 			w.mu.Unlock()
+			if w.lingers > 0 {
+				w.down(p.pid)
+				time.Sleep(w.lingers)
+			}
 			w.die(p, Exit{Code: -1, Reason: "signal: interrupt"})
 		},
 	}, nil
