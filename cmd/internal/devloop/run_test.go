@@ -138,6 +138,22 @@ func TestRestartSaysHowLongTheEditTook(t *testing.T) {
 	}
 }
 
+// A socket that a process has closed because it is being stopped is no news, however
+// long that takes it.
+func TestProcessThatTakesLongToEndIsNotPointedOut(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.owned, w.sources["pricing"], w.lingers = true, "k1", 8*time.Second
+		w.start(Options{Restart: RestartAlways})
+		w.pass(time.Minute)
+		w.forget()
+		w.serverEdit()
+		w.pass(time.Minute)
+		w.none(control.KindNote)
+		w.only(control.KindRestarted)
+		w.stop()
+	})
+}
+
 // What a restart did not mend, another restart without an edit does not mend
 // either.
 func TestRestartLoopIsNotEndless(t *testing.T) {
