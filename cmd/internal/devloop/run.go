@@ -2,6 +2,7 @@ package devloop
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -148,7 +149,8 @@ func (l *Loop) replaceHost(binary string) {
 		return func() {
 			l.run.stopping = false
 			l.tell(state, false)
-			l.run.state, l.run.recalls = state, n
+			lost := func(g legacy) bool { return g.saved == nil }
+			l.run.state, l.run.recalls = slices.DeleteFunc(state, lost), n
 			l.startHost(binary, recall)
 		}
 	})

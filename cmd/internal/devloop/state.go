@@ -1,6 +1,7 @@
 package devloop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,6 +145,9 @@ func (fx *Effects) expect(ctx context.Context, all []legacy, binary string) {
 	for i := range all {
 		g := &all[i]
 		g.next = arrival{}
+		if g.saved != nil {
+			g.err = nil // it was about another binary
+		}
 		list, err := fx.BuildList(ctx, after, g.plugin, g.plugins)
 		switch {
 		case err != nil:
@@ -194,11 +198,7 @@ func (l *Loop) tell(all []legacy, would bool) {
 		case g.nothing():
 			continue
 		case g.err != nil:
-			failure := buildFailure(g.plugin.Name, g.err)
-			ev.Code, ev.Reason = failure.Code, "state starts anew: "+failure.Reason
-			if len(failure.Evidence) > 0 && failure.Evidence[0].Artifact != "" {
-				ev.Reason = "state starts anew: " + failure.Evidence[0].Artifact
-			}
+			g.explain(&ev)
 		case len(g.saved.Lost) == 0 && !would:
 			continue // the next process says what it got
 		default:
@@ -217,6 +217,26 @@ func (l *Loop) tell(all []legacy, would bool) {
 		}
 		l.emit(ev)
 	}
+}
+
+// explain puts into an event why state starts anew.
+func (g *legacy) explain(ev *control.Event) {
+	reason := g.err.Error()
+	var fault *control.Error
+	var conflict *builder.ConflictError
+	switch {
+	case errors.As(g.err, &fault):
+		ev.Code, ev.Evidence, ev.Next = cmp.Or(fault.Rule, fault.Code), fault.Evidence, fault.Next
+	case unreachable(g.err):
+		reason = "the process ended before it had written it (" + reason + ")"
+	case errors.As(g.err, &conflict):
+		failure := buildFailure(g.plugin.Name, g.err)
+		ev.Code, ev.Evidence = failure.Code, failure.Evidence // what to do is for artifacts
+		if len(ev.Evidence) > 0 && ev.Evidence[0].Host == "" { // nothing is compared: it is the reason
+			reason, ev.Evidence = ev.Evidence[0].Artifact, nil
+		}
+	}
+	ev.Reason = "state starts anew: " + reason
 }
 
 // ruleLost is the catalogue's code for a value that nothing goes on with.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ type estate struct {
 	recalls []string // of each start, the file
 	lost    []control.LostVariable
 	listErr error
+	foreign string // a binary that has no list
 	saveErr error
 	anew    []string
 	deaf    bool // hosts do not say what became of state
@@ -36,6 +38,9 @@ func (w *world) stateEffects() StateEffects {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			e.lists = append(e.lists, h.Binary)
+			if h.Binary == e.foreign {
+				return nil, errors.New("it cannot be linked against")
+			}
 			return &builder.Artifact{Path: h.Binary + "-" + p.Name + ".so"}, e.listErr
 		},
 		Reinitialised: func(context.Context, builder.Host, builder.Host, builder.Plugin, []builder.Plugin) ([]string, error) {
@@ -48,7 +53,10 @@ func (w *world) stateEffects() StateEffects {
 				return nil, errors.New("it does not live any more")
 			}
 			e.saves = append(e.saves, strings.TrimSpace(filepath.Base(h.Binary)+" "+filepath.Base(req.File)))
-			return &control.SavedState{Plugin: req.Plugin, File: req.File, Variables: 2, Lost: e.lost}, e.saveErr
+			if e.saveErr != nil {
+				return nil, e.saveErr
+			}
+			return &control.SavedState{Plugin: req.Plugin, File: req.File, Variables: 2, Lost: e.lost}, nil
 		},
 		Recalled: func(ctx context.Context, h Host, n int) ([]control.Event, error) {
 			if e.deaf {
@@ -170,6 +178,79 @@ func TestStateWaitsForAProcessThatTakesIt(t *testing.T) {
 		w.serverEdit()
 		if last := w.estate.recalls[len(w.estate.recalls)-1]; last != "" || len(w.procs) != 4 {
 			t.Errorf("state that a process went on with is given to the next as well: %s", last)
+		}
+	})
+}
+
+func TestWhyStateStartsAnewIsToldInFull(t *testing.T) {
+	compared := []builder.Mismatch{{What: "go version", Host: "go1.26.8", Artifact: "go1.27.1", Rule: ruleFlags}}
+	for _, test := range []struct {
+		name   string
+		err    error
+		code   string
+		reason string
+		host   string // of the evidence
+		next   string
+	}{
+		{
+			"no room", &control.Error{Code: control.CodeInternal, Message: "cannot write the state", Next: "free space where /t/1 is to be"},
+			control.CodeInternal, "cannot write the state", "", "free space where /t/1 is to be",
+		},
+		{"died", &control.UnreachableError{Target: "/s", Err: io.EOF}, "", "the process ended before it had written it (no host answers at /s: EOF)", "", ""},
+		{"compared", &builder.ConflictError{Message: "another Go release", Evidence: compared, Next: "hotgo build"}, ruleFlags, "another Go release", "go1.26.8", ""},
+		{
+			"no list", &builder.ConflictError{Message: "cannot be listed", Evidence: []builder.Mismatch{{What: "m", Artifact: "it was built with -race", Rule: ruleThin}}},
+			ruleThin, "it was built with -race", "", "",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inherits(t, Options{Restart: RestartAlways}, func(w *world) {
+				w.estate.saveErr = test.err
+				w.serverEdit()
+				ev := w.only(control.KindNote)
+				var host string
+				for _, e := range ev.Evidence {
+					host = e.Host
+				}
+				if ev.Code != test.code || ev.Reason != "state starts anew: "+test.reason || host != test.host || ev.Next != test.next {
+					t.Errorf("got %+v", ev)
+				}
+			})
+		})
+	}
+}
+
+// What was lost is told once, whatever becomes of the process after it.
+func TestLostStateIsToldOnce(t *testing.T) {
+	inherits(t, Options{Restart: RestartAlways}, func(w *world) {
+		w.estate.saveErr = errors.New("no file today")
+		w.serverEdit()
+		w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(2 * time.Second)
+		w.only(control.KindNote)
+		w.serverEdit()
+		if len(w.procs) != 3 {
+			t.Fatalf("%d starts", len(w.procs))
+		}
+		if strings.Contains(w.story(), "anew") {
+			t.Errorf("once more: %s", w.story())
+		}
+	})
+}
+
+// What one binary cannot take waits for the next, as what a process does not live to take.
+func TestStateThatABinaryCannotTakeWaitsForTheNext(t *testing.T) {
+	inherits(t, Options{Restart: RestartAlways}, func(w *world) {
+		w.estate.foreign = "/bin/host-2"
+		w.serverEdit()
+		if ev := w.only(control.KindNote); ev.Reason != "state starts anew: it cannot be linked against" {
+			t.Errorf("got %+v", ev)
+		}
+		w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(2 * time.Second)
+		w.serverEdit()
+		if r := w.recall(); len(w.procs) != 3 || r.Plugins[0].File != filepath.Join(w.estate.dir, "1-pricing.state") {
+			t.Errorf("the process after it is told %+v", r)
 		}
 	})
 }
