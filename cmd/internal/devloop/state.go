@@ -231,7 +231,7 @@ func (g *legacy) explain(ev *control.Event) {
 		reason = "the process ended before it had written it (" + reason + ")"
 	case errors.As(g.err, &conflict):
 		failure := buildFailure(g.plugin.Name, g.err)
-		ev.Code, ev.Evidence = failure.Code, failure.Evidence // what to do is for artifacts
+		ev.Code, ev.Evidence = failure.Code, failure.Evidence  // what to do is for artifacts
 		if len(ev.Evidence) > 0 && ev.Evidence[0].Host == "" { // nothing is compared: it is the reason
 			reason, ev.Evidence = ev.Evidence[0].Artifact, nil
 		}

@@ -55,7 +55,7 @@ type world struct {
 	procs      []*fakeProc
 	nextPID    int
 	lingers    time.Duration // a process that is stopped: its socket is closed, and it goes on
-	estate     *estate // nil: state starts anew
+	estate     *estate       // nil: state starts anew
 
 	batches  chan watch.Batch
 	commands chan Command
