@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hotgo/hotgo/cmd/internal/devloop"
@@ -27,7 +26,8 @@ func (p *program) stateEffects(l *live) (devloop.StateEffects, error) {
 			return list, err
 		},
 		Reinitialised: l.builder.Reinitialised,
-		SaveState:     saveState, Recalled: recalled, StateDir: filepath.Join(p.dir, "state"),
+		SaveState:     saveState, Recalled: recalled,
+		Settled: p.settled, StateDir: p.stateDir(),
 	}
 	if err := os.Mkdir(fx.StateDir, 0o700); err != nil {
 		return fx, fmt.Errorf("make a directory for the state: %w", err)

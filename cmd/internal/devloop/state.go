@@ -40,6 +40,10 @@ type StateEffects struct {
 	// Recalled gives what a host says of the state that it goes on with, as soon as it
 	// has said so of n plugins.
 	Recalled func(ctx context.Context, host Host, n int) ([]control.Event, error)
+	// Settled is told the binary of a process that has gone on with what there was: no
+	// other binary is needed any more, nor a file in StateDir. nil is nobody. The owner
+	// calls it.
+	Settled func(binary string)
 	// StateDir is a directory for the files, which exists.
 	StateDir string
 }
@@ -267,6 +271,7 @@ func (l *Loop) offer(ev control.Event) {
 func (l *Loop) awaitRecall(h *host) {
 	n := l.run.recalls
 	if n == 0 {
+		l.settled()
 		return
 	}
 	target := h.Host
@@ -281,7 +286,16 @@ func (l *Loop) awaitRecall(h *host) {
 			}
 			if p := l.run.proc; p != nil && p.PID == target.PID { // else its successor has it
 				l.run.state, l.run.recalls = nil, 0
+				l.settled()
 			}
 		}
 	})
+}
+
+// settled lets go of what the processes before this one have left, unless one after it
+// may need it.
+func (l *Loop) settled() {
+	if l.fx.Settled != nil && len(l.run.state) == 0 && !l.run.stopping {
+		l.fx.Settled(l.run.binary)
+	}
 }

@@ -27,13 +27,15 @@ type estate struct {
 	foreign string // a binary that has no list
 	saveErr error
 	anew    []string
-	deaf    bool // hosts do not say what became of state
+	settled []string // binaries
+	deaf    bool     // hosts do not say what became of state
 }
 
 func (w *world) stateEffects() StateEffects {
 	e := w.estate
 	return StateEffects{
 		StateDir: e.dir,
+		Settled:  func(binary string) { e.settled = append(e.settled, binary) },
 		BuildList: func(_ context.Context, h builder.Host, p builder.Plugin, _ []builder.Plugin) (*builder.Artifact, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -164,6 +166,9 @@ func TestStateWaitsForAProcessThatTakesIt(t *testing.T) {
 		w.serverEdit()
 		w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"})
 		w.pass(2 * time.Second)
+		if want := []string{"/bin/host-1"}; !slices.Equal(w.estate.settled, want) {
+			t.Errorf("settled are %q, want %q: what the next process needs is given up", w.estate.settled, want)
+		}
 		w.estate.deaf = false
 		w.serverEdit()
 		if len(w.procs) != 3 || len(w.estate.saves) != 1 {
@@ -173,6 +178,9 @@ func TestStateWaitsForAProcessThatTakesIt(t *testing.T) {
 			t.Errorf("the process after it is told %+v", r)
 		}
 		w.pass(2 * time.Second)
+		if want := []string{"/bin/host-1", "/bin/host-3"}; !slices.Equal(w.estate.settled, want) {
+			t.Errorf("settled are %q, want %q", w.estate.settled, want)
+		}
 		w.die(w.procs[2], Exit{Code: 2, Reason: "exit status 2"})
 		w.pass(2 * time.Second)
 		w.serverEdit()
