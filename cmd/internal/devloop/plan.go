@@ -179,7 +179,7 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 		if stale {
 			return false
 		}
-		g.names = nil // look for the plugins again, too
+		g.names, g.plugins = nil, pg.plugins // look for them again, too; a restart takes the state of these
 		return l.planFailed(g, "", pg.err, req)
 	}
 	delete(g.errs, "")

@@ -262,3 +262,22 @@ func TestStateThatABinaryCannotTakeWaitsForTheNext(t *testing.T) {
 		}
 	})
 }
+
+// An edit of go.mod may come before the first look has ended, and have it fail.
+func TestProcessOfWhichNoLookCameToAnEndHandsStateOver(t *testing.T) {
+	dir := t.TempDir()
+	bubble(t, func(w *world) {
+		w.owned, w.sources["pricing"] = true, "k1"
+		w.estate = &estate{dir: dir}
+		w.noPlan = &builder.ConflictError{Message: "another Go release"}
+		w.snapped = func() { time.Sleep(3 * time.Second) }
+		w.start(Options{Restart: RestartAlways})
+		w.change(func() { w.snapped = nil })
+		w.touch("/src/go.mod")
+		w.pass(10 * time.Second)
+		if want := []string{"exe 1-pricing.state"}; len(w.procs) != 2 || !slices.Equal(w.estate.saves, want) {
+			t.Errorf("%d starts, saved %q, want %q: %s", len(w.procs), w.estate.saves, want, w.story())
+		}
+		w.stop()
+	})
+}

@@ -33,6 +33,7 @@ type world struct {
 	badKeys map[string]error         // key -> why it does not build
 	unfit   map[string]bool          // thin key -> its build has shown that it must be linked in full
 	snapped func()                   // runs at the end of a snapshot
+	noPlan  error                    // why there can be no snapshot at all
 	held    chan struct{}            // nil, or loads wait for it
 	own     *ownSources              // nil: nothing is patched
 	loaded  loadedSources            // of plugins that were loaded
@@ -219,10 +220,13 @@ func (w *world) snapshot(_ context.Context, h builder.Host, ps []builder.Plugin,
 		}
 		s.Plans = append(s.Plans, plan)
 	}
-	hook := w.snapped
+	hook, err := w.snapped, w.noPlan
 	w.mu.Unlock()
 	if hook != nil {
 		hook()
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
