@@ -26,7 +26,17 @@ func (p *program) stateEffects(l *live) (devloop.StateEffects, error) {
 			return list, err
 		},
 		Reinitialised: l.builder.Reinitialised,
-		SaveState:     saveState, Recalled: recalled,
+		SaveState: func(ctx context.Context, h devloop.Host, req control.StateRequest) (*control.SavedState, error) {
+			saved, err := saveState(ctx, h, req)
+			return saved, signNext(err, l.again)
+		},
+		Recalled: func(ctx context.Context, h devloop.Host, n int) ([]control.Event, error) {
+			events, err := recalled(ctx, h, n)
+			for i := range events {
+				events[i].Next = ownSignNext(events[i].Next, l.again)
+			}
+			return events, err
+		},
 		Settled: p.settled, StateDir: p.stateDir(),
 	}
 	if err := os.Mkdir(fx.StateDir, 0o700); err != nil {
