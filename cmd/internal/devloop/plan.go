@@ -179,7 +179,9 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 		if stale {
 			return false
 		}
-		g.names, g.plugins = nil, pg.plugins // look for them again, too; a restart takes the state of these
+		if g.names = nil; pg.plugins != nil { // look for them again, too
+			g.plugins = pg.plugins // a restart takes the state of these
+		}
 		return l.planFailed(g, "", pg.err, req)
 	}
 	delete(g.errs, "")

@@ -283,7 +283,7 @@ func TestEditThatTheHostDoesNotLiveToSeeStartsItAgain(t *testing.T) {
 				w.snapped = func() {
 					w.change(func() { w.snapped = nil })
 					die(w)
-					time.Sleep(time.Second)
+					<-time.After(time.Second)
 				}
 			})
 			w.edit("pricing", "k2")

@@ -239,6 +239,8 @@ func (g *legacy) explain(ev *control.Event) {
 		if len(ev.Evidence) > 0 && ev.Evidence[0].Host == "" { // nothing is compared: it is the reason
 			reason, ev.Evidence = ev.Evidence[0].Artifact, nil
 		}
+	default:
+		ev.Next = builder.OutOfSpace(g.err)
 	}
 	ev.Reason = "state starts anew: " + reason
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -205,6 +207,10 @@ func TestWhyStateStartsAnewIsToldInFull(t *testing.T) {
 			control.CodeInternal, "cannot write the state", "", "free space where /t/1 is to be",
 		},
 		{"died", &control.UnreachableError{Target: "/s", Err: io.EOF}, "", "the process ended before it had written it (no host answers at /s: EOF)", "", ""},
+		{
+			"no room for the list", &fs.PathError{Op: "write", Path: "/cache/x", Err: syscall.ENOSPC},
+			"", "write /cache/x: no space left on device", "", "free space; --dir and TMPDIR choose where files go",
+		},
 		{"compared", &builder.ConflictError{Message: "another Go release", Evidence: compared, Next: "hotgo build"}, ruleFlags, "another Go release", "go1.26.8", ""},
 		{
 			"no list", &builder.ConflictError{Message: "cannot be listed", Evidence: []builder.Mismatch{{What: "m", Artifact: "it was built with -race", Rule: ruleThin}}},
@@ -270,7 +276,7 @@ func TestProcessOfWhichNoLookCameToAnEndHandsStateOver(t *testing.T) {
 		w.owned, w.sources["pricing"] = true, "k1"
 		w.estate = &estate{dir: dir}
 		w.noPlan = &builder.ConflictError{Message: "another Go release"}
-		w.snapped = func() { time.Sleep(3 * time.Second) }
+		w.snapped = func() { <-time.After(3 * time.Second) }
 		w.start(Options{Restart: RestartAlways})
 		w.change(func() { w.snapped = nil })
 		w.touch("/src/go.mod")

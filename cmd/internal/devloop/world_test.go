@@ -383,7 +383,7 @@ func (w *world) startHost(binary, recall string) (*Process, error) {
 			w.mu.Unlock()
 			if w.lingers > 0 {
 				w.down(p.pid)
-				time.Sleep(w.lingers)
+				<-time.After(w.lingers)
 			}
 			w.die(p, Exit{Code: -1, Reason: "signal: interrupt"})
 		},
