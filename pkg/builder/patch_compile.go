@@ -279,8 +279,8 @@ func (j *patchCompile) importers(units map[string]*source.Unit) (more bool, err 
 		}
 		pkg := j.s.graph[path]
 		needs := slices.ContainsFunc(pkg.Imports, func(imp string) bool {
-			dep := j.c.packages[pkg.Resolve(imp)]
-			return dep != nil && units[dep.path] != nil && dep.old.fingerprint != dep.new.fingerprint
+			dep := j.c.packages[pkg.Resolve(imp)] // without versions where who was about to compile it gave way
+			return dep != nil && dep.old != nil && units[dep.path] != nil && dep.old.fingerprint != dep.new.fingerprint
 		})
 		if !needs {
 			continue
