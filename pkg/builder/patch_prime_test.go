@@ -11,6 +11,10 @@ import (
 // primedFixture is a host, its plugin, and a builder that has seen them.
 func primedFixture(t *testing.T) (*fixture, *Builder, []Plugin) {
 	f := newFixture(t, builtinModule)
+	f.write("plugins/shop.v1/beside/beside.go", "package beside\n\n// Zero is 0.\nfunc Zero() int { return 0 }\n")
+	f.edit("plugins/shop.v1/shop.go", `"example.com/built/plugins/shop.v1/below"`, `"example.com/built/plugins/shop.v1/below"
+	"example.com/built/plugins/shop.v1/beside"`)
+	f.edit("plugins/shop.v1/shop.go", "below.Count(),", "below.Count()+beside.Zero(),")
 	f.withReloader()
 	f.host = f.buildHostAs()
 	b := f.builder(Options{Resident: true, Keep: -1})
