@@ -157,9 +157,10 @@ func explain(err error) failure {
 		if f.Message == "" {
 			f.Message = err.Error()
 		}
+		f.Next = cmp.Or(f.Next, builder.OutOfSpace(err))
 		return f
 	}
-	return failure{exit: exitOther, Code: "error", Message: err.Error()}
+	return failure{exit: exitOther, Code: "error", Message: err.Error(), Next: builder.OutOfSpace(err)}
 }
 
 func isConfig(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -153,6 +154,21 @@ func TestJSONIsWantedAlsoWhereNothingElseParses(t *testing.T) {
 	} {
 		if got := (&app{args: strings.Fields(line)}).wantsJSON(); got != want {
 			t.Errorf("%q wants JSON: %v, want %v", line, got, want)
+		}
+	}
+}
+
+func TestErrorForWantOfRoomSaysWhatToDo(t *testing.T) {
+	full := &fs.PathError{Op: "write", Path: "/cache/x", Err: syscall.ENOSPC}
+	linked := &builder.BuildError{Plugin: "greet", Output: "/usr/bin/ld: final link failed: No space left on device"}
+	for _, err := range []error{full, linked, fmt.Errorf("publish: %w", full)} {
+		if f := explain(err); !strings.Contains(f.Next, "free space") {
+			t.Errorf("%v: next is %q", err, f.Next)
+		}
+	}
+	for _, err := range []error{errors.New("anything"), &builder.BuildError{Plugin: "greet", Output: "undefined: x"}} {
+		if f := explain(err); f.Next != "" {
+			t.Errorf("%v: next is %q", err, f.Next)
 		}
 	}
 }

@@ -184,12 +184,20 @@ func (l *live) load(ctx context.Context, h devloop.Host, art *builder.Artifact) 
 // it here, where artifacts come and go by themselves and nobody signs or pushes one.
 func signNext(err error, again string) error {
 	e, ok := errors.AsType[*control.Error](err)
-	if !ok || e.Code != control.CodeSignature || !strings.Contains(e.Next, "--sign-key") {
+	if !ok || e.Code != control.CodeSignature {
 		return err
 	}
 	own := *e
-	own.Next = "sign-key: FILE in hotgo.yaml, or " + again + " --sign-key FILE"
+	own.Next = ownSignNext(e.Next, again)
 	return &own
+}
+
+// ownSignNext is signNext for the step alone, as an event has it.
+func ownSignNext(next, again string) string {
+	if !strings.Contains(next, "--sign-key") {
+		return next
+	}
+	return "sign-key: FILE in hotgo.yaml, or " + again + " --sign-key FILE"
 }
 
 // seen takes note of the hosts that answer.

@@ -75,11 +75,11 @@ func (s *session) runHost(ctx context.Context, pkg string, args []string) error 
 	}
 	defer l.close()
 	l.again = "hotgo run"
-	dir, err := os.MkdirTemp("", "hotgo-run-")
+	dir, remove, err := makeRunDir(os.TempDir())
 	if err != nil {
-		return fmt.Errorf("make a directory for the host: %w", err)
+		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	p := &program{session: s, builder: b, pkg: pkg, name: hostName(s.dir, pkg), dir: dir, args: args, keys: l.keys}
 	p.socket = filepath.Join(control.SocketDirs()[0], fmt.Sprintf("%s-run%d.sock", p.name, os.Getpid()))
 	defer os.Remove(p.socket)
@@ -157,6 +157,7 @@ type program struct {
 	args    []string
 	keys    bool
 	builds  int
+	cleared int // builds that are gone, with what was built before them
 }
 
 // build builds into a file that no process runs yet.
@@ -168,6 +169,20 @@ func (p *program) build(ctx context.Context) (*builder.HostBuild, error) {
 	}
 	return p.builder.BuildHost(ctx, p.pkg, filepath.Join(dir, p.name))
 }
+
+// settled removes what was built before binary, and the state that processes left.
+// What cannot be removed goes with the whole directory.
+func (p *program) settled(binary string) {
+	for n, _ := strconv.Atoi(filepath.Base(filepath.Dir(binary))); p.cleared+1 < n; p.cleared++ {
+		_ = os.RemoveAll(filepath.Join(p.dir, strconv.Itoa(p.cleared+1)))
+	}
+	files, _ := filepath.Glob(filepath.Join(p.stateDir(), "*"))
+	for _, f := range files {
+		_ = os.Remove(f)
+	}
+}
+
+func (p *program) stateDir() string { return filepath.Join(p.dir, "state") }
 
 func (p *program) start(binary, recall string) (*devloop.Process, error) {
 	env := append(os.Environ(), "HOTGO_SOCKET="+p.socket)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hotgo/hotgo/cmd/internal/devloop"
@@ -27,7 +26,18 @@ func (p *program) stateEffects(l *live) (devloop.StateEffects, error) {
 			return list, err
 		},
 		Reinitialised: l.builder.Reinitialised,
-		SaveState:     saveState, Recalled: recalled, StateDir: filepath.Join(p.dir, "state"),
+		SaveState: func(ctx context.Context, h devloop.Host, req control.StateRequest) (*control.SavedState, error) {
+			saved, err := saveState(ctx, h, req)
+			return saved, signNext(err, l.again)
+		},
+		Recalled: func(ctx context.Context, h devloop.Host, n int) ([]control.Event, error) {
+			events, err := recalled(ctx, h, n)
+			for i := range events {
+				events[i].Next = ownSignNext(events[i].Next, l.again)
+			}
+			return events, err
+		},
+		Settled: p.settled, StateDir: p.stateDir(),
 	}
 	if err := os.Mkdir(fx.StateDir, 0o700); err != nil {
 		return fx, fmt.Errorf("make a directory for the state: %w", err)

@@ -3,10 +3,13 @@ package builder
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
 	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
+	"github.com/hotgo/hotgo/pkg/internal/store"
 )
 
 // Diagnostic is one message about the user's own file.
@@ -42,6 +45,20 @@ func (e *BuildError) Error() string {
 
 // Unwrap gives the cause.
 func (e *BuildError) Unwrap() error { return e.Err }
+
+// OutOfSpace gives what to do about an error of this package that means that a file
+// system, or a quota, has no room left, also where a tool has said so; "" for others.
+func OutOfSpace(err error) (next string) {
+	full := errors.Is(err, store.ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	if err != nil && !full {
+		text := strings.ToLower(err.Error())
+		full = strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded") // strerror(3)
+	}
+	if !full {
+		return ""
+	}
+	return "free space; --dir and TMPDIR choose where files go"
+}
 
 // ConflictError says that what was asked for cannot fit the host: another Go
 // release, another flag. Nothing was built.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -217,6 +218,9 @@ func (b *Builder) compilePatch(ctx context.Context, s *scan, p *PatchPlan, base 
 		}
 	}
 	for {
+		if err := j.dependencies(units); err != nil {
+			return err
+		}
 		if err := j.versions(ctx, units); err != nil {
 			return err
 		}
@@ -271,6 +275,22 @@ func (s *scan) dependencyOrder(root string) []string {
 	return order
 }
 
+// dependencies adds what packages import that is compiled here and was not yet, where who
+// was about to do it gave way: the go command's archive of such a one is not known.
+func (j *patchCompile) dependencies(units map[string]*source.Unit) (err error) {
+	for _, path := range slices.Collect(maps.Keys(units)) {
+		for dep := range j.s.graph.Reach(path, nil) {
+			if p := j.c.packages[dep]; p == nil || p.old != nil || units[dep] != nil {
+				continue
+			}
+			if units[dep], err = j.s.unit(dep); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // importers adds the importers of packages whose export data differs.
 func (j *patchCompile) importers(units map[string]*source.Unit) (more bool, err error) {
 	for _, path := range j.base.order {
@@ -279,8 +299,8 @@ func (j *patchCompile) importers(units map[string]*source.Unit) (more bool, err 
 		}
 		pkg := j.s.graph[path]
 		needs := slices.ContainsFunc(pkg.Imports, func(imp string) bool {
-			dep := j.c.packages[pkg.Resolve(imp)]
-			return dep != nil && units[dep.path] != nil && dep.old.fingerprint != dep.new.fingerprint
+			dep := j.c.packages[pkg.Resolve(imp)] // without versions where who was about to compile it gave way
+			return dep != nil && dep.old != nil && units[dep.path] != nil && dep.old.fingerprint != dep.new.fingerprint
 		})
 		if !needs {
 			continue

@@ -11,6 +11,10 @@ import (
 // primedFixture is a host, its plugin, and a builder that has seen them.
 func primedFixture(t *testing.T) (*fixture, *Builder, []Plugin) {
 	f := newFixture(t, builtinModule)
+	f.write("plugins/shop.v1/beside/beside.go", "package beside\n\n// Zero is 0.\nfunc Zero() int { return 0 }\n")
+	f.edit("plugins/shop.v1/shop.go", `"example.com/built/plugins/shop.v1/below"`, `"example.com/built/plugins/shop.v1/below"
+	"example.com/built/plugins/shop.v1/beside"`)
+	f.edit("plugins/shop.v1/shop.go", "below.Count(),", "below.Count()+beside.Zero(),")
 	f.withReloader()
 	f.host = f.buildHostAs()
 	b := f.builder(Options{Resident: true, Keep: -1})
@@ -70,4 +74,27 @@ func TestPrimingGivesWay(t *testing.T) {
 	}
 	cancel()
 	<-primed
+}
+
+// Priming that gave way has left packages of which it is known how they are compiled, and
+// which are not. An edit that shows in export data reaches several of these at once, one
+// by way of the other.
+func TestPackagesThatPrimingDidNotGetToAreCompiledWithTheEdit(t *testing.T) {
+	f, b, plugins := primedFixture(t)
+	ctx := context.Background()
+	host := Host{Binary: f.host}
+	if err := b.PrimePatch(ctx, host, plugins); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.patchCompilers {
+		for _, p := range c.packages {
+			p.old, p.new = nil, nil
+		}
+	}
+	f.edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2")
+	f.edit("plugins/shop.v1/below/below.go", "// Count counts.", "// More is new.\nfunc More() int { return 1 }\n\n// Count counts.")
+	p, err := b.PlanPatch(ctx, host, plugins)
+	if err != nil || p.Verdict != CanPatch || len(p.diff.Functions) == 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
 }

@@ -141,7 +141,7 @@ func (l *Loop) buildFailed(g *group, w *want, err error) {
 	switch {
 	case known:
 	case ev.Event == control.KindRestart:
-		l.needRestart(ev, l.edits)
+		l.needRestart(ev, l.edits, w.since)
 	default:
 		l.fail(ev)
 	}
@@ -241,7 +241,7 @@ func (l *Loop) loadFailed(h *host, s *slot, w *want, err error, notes []control.
 		s.settled, s.failure = w.settles(), &ev
 	}
 	if ev.Event == control.KindRestart {
-		l.needRestart(ev, l.edits)
+		l.needRestart(ev, l.edits, w.since)
 		return
 	}
 	l.fail(ev)

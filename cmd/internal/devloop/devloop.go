@@ -165,6 +165,7 @@ type Loop struct {
 	idle      int          // looks in a row, for files that are no sources, that found nothing
 	refind    bool         // and the plugins are looked for again
 	edits     int          // batches so far
+	open      bool         // an edit of sources has got no further than a look or a build
 	batch     *watch.Batch // what the next snapshot answers; nil where no edit asked for it
 	since     time.Time    // the last file event that no snapshot has answered
 	planning  bool
@@ -290,12 +291,14 @@ func (l *Loop) step() {
 	if !l.restarting() {
 		l.reconcile()
 	}
+	l.open = l.open && (l.planning || l.building != nil || l.batch != nil && hasSources(*l.batch))
 }
 
 // edited takes note of a batch. What it means is for the next snapshot to say.
 func (l *Loop) edited(b watch.Batch) {
 	l.edits++
 	sources := hasSources(b)
+	l.open = l.open || sources
 	if sources && (l.owned() || len(l.hosts) > 0) {
 		l.emitDetected(b.Files, isSource)
 	}

@@ -272,7 +272,7 @@ func (l *Loop) noteAbsence(err error) {
 	}
 	if l.owned() {
 		p := l.run.proc
-		if p == nil || l.fx.Now().Sub(l.run.started) < silence {
+		if p == nil || l.run.stopping || l.fx.Now().Sub(l.run.started) < silence {
 			return
 		}
 		l.waiting = true

@@ -138,7 +138,7 @@ func (l *Loop) refuse(g *group, pg *planGroup, req planRequest) (answered bool) 
 			sig := fmt.Sprint(h.id(), r.Unit, r.Code(), r.Reason())
 			known[sig] = true
 			if !g.changes[sig] {
-				l.needRestart(l.refusalEvent(h, r, pg.snapshot.HostChanges), req.edits)
+				l.needRestart(l.refusalEvent(h, r, pg.snapshot.HostChanges), req.edits, req.since)
 				answered = true
 			}
 		}
@@ -155,7 +155,7 @@ func (l *Loop) refuse(g *group, pg *planGroup, req planRequest) (answered bool) 
 			answered = true
 			ev := l.refusalEvent(h, r, pg.snapshot.HostChanges)
 			ev.TotalMS = l.total(req)
-			l.needRestart(ev, req.edits)
+			l.needRestart(ev, req.edits, req.since)
 		}
 	}
 	g.changes = known
@@ -184,7 +184,7 @@ func (l *Loop) hostChanged(g *group, changes []builder.HostChange, req planReque
 		for _, h := range l.members(g) {
 			ev := hostChangeEvent(h, c)
 			ev.TotalMS = l.total(req)
-			l.needRestart(ev, req.edits)
+			l.needRestart(ev, req.edits, req.since)
 		}
 	}
 	g.changes = known

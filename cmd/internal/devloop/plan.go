@@ -179,7 +179,9 @@ func (l *Loop) plannedGroup(g *group, pg *planGroup, req planRequest, stale bool
 		if stale {
 			return false
 		}
-		g.names = nil // look for the plugins again, too
+		if g.names = nil; pg.plugins != nil { // look for them again, too
+			g.plugins = pg.plugins // a restart takes the state of these
+		}
 		return l.planFailed(g, "", pg.err, req)
 	}
 	delete(g.errs, "")
@@ -300,7 +302,7 @@ func (l *Loop) planFailed(g *group, plugin string, err error, req planRequest) (
 		return false
 	}
 	if ev.Event == control.KindRestart {
-		l.needRestart(ev, req.edits)
+		l.needRestart(ev, req.edits, req.since)
 	} else {
 		l.fail(ev)
 	}

@@ -2,6 +2,7 @@ package devloop
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type runState struct {
 	restarted bool      // the next host to answer is a restarted one
 	edits     int       // Loop.edits when the last host build began
 	edited    time.Time // the edit that it answers
+	judged    time.Time // the edit that needs the process which is asked for
 	state     []legacy  // of a process that was stopped, until another has gone on with it
 	recalls   int       // of how many plugins the process was given state
 }
@@ -51,15 +53,17 @@ func (l *Loop) hostEdited() {
 
 // needRestart reports a change that no plugin can carry, and acts on it where
 // the loop owns the process. edits says which edits the verdict is about: a
-// binary that was built after them would come out the same once more.
-func (l *Loop) needRestart(ev control.Event, edits int) {
+// binary that was built after them would come out the same once more. since is the
+// last of them; where a question comes between, how long its answer takes is nobody's
+// wait for new code.
+func (l *Loop) needRestart(ev control.Event, edits int, since time.Time) {
 	l.fail(ev)
 	if !l.owned() || edits <= l.run.edits || l.restarting() {
 		return
 	}
 	switch l.opt.Restart {
 	case RestartAlways:
-		l.run.wanted = true
+		l.run.wanted, l.run.judged = true, since
 	case RestartAsk:
 		l.offer(ev)
 	case RestartNever:
@@ -72,8 +76,12 @@ func (l *Loop) startHostBuild() {
 	if !l.run.wanted || l.run.building || l.run.stopping {
 		return
 	}
-	l.run.wanted, l.run.building, l.asking = false, true, nil
+	l.run.wanted, l.run.building, l.asking, l.open = false, true, nil, false
 	l.run.edits, l.run.edited = l.edits, l.since
+	if l.since.IsZero() {
+		l.run.edited = l.run.judged // the look that judged it has taken it
+	}
+	l.run.judged = time.Time{}
 	if b := l.building; b != nil {
 		b.cancel()
 	}
@@ -141,7 +149,8 @@ func (l *Loop) replaceHost(binary string) {
 		return func() {
 			l.run.stopping = false
 			l.tell(state, false)
-			l.run.state, l.run.recalls = state, n
+			lost := func(g legacy) bool { return g.saved == nil }
+			l.run.state, l.run.recalls = slices.DeleteFunc(state, lost), n
 			l.startHost(binary, recall)
 		}
 	})
@@ -167,7 +176,8 @@ func (l *Loop) startHost(binary, recall string) {
 }
 
 // exited takes note of a process that ended. By itself is by itself: it is
-// started again after an edit, for what ended it is still in the sources.
+// started again after an edit, for what ended it is still in the sources. An edit
+// that had not got as far as this process is one after it.
 func (l *Loop) exited(p *Process, exit Exit) {
 	if l.run.proc != p {
 		return
@@ -182,8 +192,12 @@ func (l *Loop) exited(p *Process, exit Exit) {
 	if l.restarting() {
 		return
 	}
+	then := "it is built and started again after the next edit"
+	if l.open {
+		l.run.wanted, then = true, "it is built and started again, with the edit that came before that"
+	}
 	l.emit(control.Event{
 		Event: control.KindHostGone, Host: name, PID: p.PID,
-		Reason: "the host ended (" + exit.Reason + "); it is built and started again after the next edit",
+		Reason: "the host ended (" + exit.Reason + "); " + then,
 	})
 }

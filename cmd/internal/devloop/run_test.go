@@ -111,6 +111,49 @@ func TestYesToNoQuestionDoesNothing(t *testing.T) {
 	})
 }
 
+func TestRestartSaysHowLongTheEditTook(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		policy RestartPolicy
+		want   float64
+	}{
+		{"at once", RestartAlways, 3000},
+		{"after a question", RestartAsk, 0}, // most of it was the user's
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.owned, w.sources["pricing"], w.lingers = true, "k1", 3*time.Second
+				w.start(Options{Restart: test.policy})
+				w.forget()
+				w.serverEdit()
+				w.press(Yes)
+				w.pass(10 * time.Second)
+				ev := w.only(control.KindRestarted)
+				if ev.TotalMS < test.want || ev.TotalMS > test.want+1000 {
+					t.Errorf("total is %v ms, want %v and what a look for it takes", ev.TotalMS, test.want)
+				}
+				w.stop()
+			})
+		})
+	}
+}
+
+// A socket that a process has closed because it is being stopped is no news, however
+// long that takes it.
+func TestProcessThatTakesLongToEndIsNotPointedOut(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.owned, w.sources["pricing"], w.lingers = true, "k1", 8*time.Second
+		w.start(Options{Restart: RestartAlways})
+		w.pass(time.Minute)
+		w.forget()
+		w.serverEdit()
+		w.pass(time.Minute)
+		w.none(control.KindNote)
+		w.only(control.KindRestarted)
+		w.stop()
+	})
+}
+
 // What a restart did not mend, another restart without an edit does not mend
 // either.
 func TestRestartLoopIsNotEndless(t *testing.T) {
@@ -225,6 +268,73 @@ func TestRestartDropsTheBuildForTheOldHost(t *testing.T) {
 		}
 		if slices.Contains(w.loads, fmt.Sprintf("k2 into %d", 101)) {
 			t.Error("a host that was about to be stopped got a load")
+		}
+		w.stop()
+	})
+}
+
+// An edit that the process did not live to see is the one after which it is started
+// again: there may be no other.
+func TestEditThatTheHostDoesNotLiveToSeeStartsItAgain(t *testing.T) {
+	die := func(w *world) { w.die(w.procs[0], Exit{Code: 2, Reason: "exit status 2"}) }
+	for name, edit := range map[string]func(w *world){
+		"while it is looked at": func(w *world) {
+			w.change(func() {
+				w.snapped = func() {
+					w.change(func() { w.snapped = nil })
+					die(w)
+					<-time.After(time.Second)
+				}
+			})
+			w.edit("pricing", "k2")
+		},
+		"while it is built": func(w *world) {
+			open := w.gate("k2")
+			w.edit("pricing", "k2")
+			die(w)
+			w.pass(time.Second)
+			open()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.owned, w.sources["pricing"] = true, "k1"
+				w.start(Options{Restart: RestartAlways})
+				w.forget()
+				edit(w)
+				w.pass(time.Minute)
+				if n := len(w.of(control.KindHostGone)); n != 1 || len(w.procs) != 2 {
+					t.Fatalf("%d starts, want 2: %s", len(w.procs), w.story())
+				}
+				w.wantLive(102, "pricing", "k2")
+				w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"}) // with the same edit
+				w.pass(time.Minute)
+				if len(w.procs) != 2 {
+					t.Errorf("%d starts after one edit, want 2", len(w.procs))
+				}
+				w.stop()
+			})
+		})
+	}
+}
+
+// What a host is given may be what ends it, and what it writes beside its sources is no
+// edit.
+func TestCrashWithWhatIsNoLaterEditStartsNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.owned, w.sources["pricing"] = true, "k1"
+		w.start(Options{Restart: RestartAlways})
+		held := make(chan struct{})
+		w.change(func() { w.held = held })
+		w.edit("pricing", "k2")
+		w.pass(time.Second)
+		w.touch("/src/pricing/server.log")
+		w.die(w.procs[0], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(time.Second)
+		close(held)
+		w.pass(time.Minute)
+		if len(w.procs) != 1 {
+			t.Errorf("%d starts, want 1: %s", len(w.procs), w.story())
 		}
 		w.stop()
 	})

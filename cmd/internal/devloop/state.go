@@ -1,6 +1,7 @@
 package devloop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,10 @@ type StateEffects struct {
 	// Recalled gives what a host says of the state that it goes on with, as soon as it
 	// has said so of n plugins.
 	Recalled func(ctx context.Context, host Host, n int) ([]control.Event, error)
+	// Settled is told the binary of a process that has gone on with what there was: no
+	// other binary is needed any more, nor a file in StateDir. nil is nobody. The owner
+	// calls it.
+	Settled func(binary string)
 	// StateDir is a directory for the files, which exists.
 	StateDir string
 }
@@ -144,6 +149,9 @@ func (fx *Effects) expect(ctx context.Context, all []legacy, binary string) {
 	for i := range all {
 		g := &all[i]
 		g.next = arrival{}
+		if g.saved != nil {
+			g.err = nil // it was about another binary
+		}
 		list, err := fx.BuildList(ctx, after, g.plugin, g.plugins)
 		switch {
 		case err != nil:
@@ -194,11 +202,7 @@ func (l *Loop) tell(all []legacy, would bool) {
 		case g.nothing():
 			continue
 		case g.err != nil:
-			failure := buildFailure(g.plugin.Name, g.err)
-			ev.Code, ev.Reason = failure.Code, "state starts anew: "+failure.Reason
-			if len(failure.Evidence) > 0 && failure.Evidence[0].Artifact != "" {
-				ev.Reason = "state starts anew: " + failure.Evidence[0].Artifact
-			}
+			g.explain(&ev)
 		case len(g.saved.Lost) == 0 && !would:
 			continue // the next process says what it got
 		default:
@@ -217,6 +221,28 @@ func (l *Loop) tell(all []legacy, would bool) {
 		}
 		l.emit(ev)
 	}
+}
+
+// explain puts into an event why state starts anew.
+func (g *legacy) explain(ev *control.Event) {
+	reason := g.err.Error()
+	var fault *control.Error
+	var conflict *builder.ConflictError
+	switch {
+	case errors.As(g.err, &fault):
+		ev.Code, ev.Evidence, ev.Next = cmp.Or(fault.Rule, fault.Code), fault.Evidence, fault.Next
+	case unreachable(g.err):
+		reason = "the process ended before it had written it (" + reason + ")"
+	case errors.As(g.err, &conflict):
+		failure := buildFailure(g.plugin.Name, g.err)
+		ev.Code, ev.Evidence = failure.Code, failure.Evidence  // what to do is for artifacts
+		if len(ev.Evidence) > 0 && ev.Evidence[0].Host == "" { // nothing is compared: it is the reason
+			reason, ev.Evidence = ev.Evidence[0].Artifact, nil
+		}
+	default:
+		ev.Next = builder.OutOfSpace(g.err)
+	}
+	ev.Reason = "state starts anew: " + reason
 }
 
 // ruleLost is the catalogue's code for a value that nothing goes on with.
@@ -247,6 +273,7 @@ func (l *Loop) offer(ev control.Event) {
 func (l *Loop) awaitRecall(h *host) {
 	n := l.run.recalls
 	if n == 0 {
+		l.settled()
 		return
 	}
 	target := h.Host
@@ -261,7 +288,16 @@ func (l *Loop) awaitRecall(h *host) {
 			}
 			if p := l.run.proc; p != nil && p.PID == target.PID { // else its successor has it
 				l.run.state, l.run.recalls = nil, 0
+				l.settled()
 			}
 		}
 	})
+}
+
+// settled lets go of what the processes before this one have left, unless one after it
+// may need it.
+func (l *Loop) settled() {
+	if l.fx.Settled != nil && len(l.run.state) == 0 && !l.run.stopping {
+		l.fx.Settled(l.run.binary)
+	}
 }

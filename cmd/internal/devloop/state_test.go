@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,19 +26,25 @@ type estate struct {
 	recalls []string // of each start, the file
 	lost    []control.LostVariable
 	listErr error
+	foreign string // a binary that has no list
 	saveErr error
 	anew    []string
-	deaf    bool // hosts do not say what became of state
+	settled []string // binaries
+	deaf    bool     // hosts do not say what became of state
 }
 
 func (w *world) stateEffects() StateEffects {
 	e := w.estate
 	return StateEffects{
 		StateDir: e.dir,
+		Settled:  func(binary string) { e.settled = append(e.settled, binary) },
 		BuildList: func(_ context.Context, h builder.Host, p builder.Plugin, _ []builder.Plugin) (*builder.Artifact, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			e.lists = append(e.lists, h.Binary)
+			if h.Binary == e.foreign {
+				return nil, errors.New("it cannot be linked against")
+			}
 			return &builder.Artifact{Path: h.Binary + "-" + p.Name + ".so"}, e.listErr
 		},
 		Reinitialised: func(context.Context, builder.Host, builder.Host, builder.Plugin, []builder.Plugin) ([]string, error) {
@@ -48,7 +57,10 @@ func (w *world) stateEffects() StateEffects {
 				return nil, errors.New("it does not live any more")
 			}
 			e.saves = append(e.saves, strings.TrimSpace(filepath.Base(h.Binary)+" "+filepath.Base(req.File)))
-			return &control.SavedState{Plugin: req.Plugin, File: req.File, Variables: 2, Lost: e.lost}, e.saveErr
+			if e.saveErr != nil {
+				return nil, e.saveErr
+			}
+			return &control.SavedState{Plugin: req.Plugin, File: req.File, Variables: 2, Lost: e.lost}, nil
 		},
 		Recalled: func(ctx context.Context, h Host, n int) ([]control.Event, error) {
 			if e.deaf {
@@ -156,6 +168,9 @@ func TestStateWaitsForAProcessThatTakesIt(t *testing.T) {
 		w.serverEdit()
 		w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"})
 		w.pass(2 * time.Second)
+		if want := []string{"/bin/host-1"}; !slices.Equal(w.estate.settled, want) {
+			t.Errorf("settled are %q, want %q: what the next process needs is given up", w.estate.settled, want)
+		}
 		w.estate.deaf = false
 		w.serverEdit()
 		if len(w.procs) != 3 || len(w.estate.saves) != 1 {
@@ -165,11 +180,110 @@ func TestStateWaitsForAProcessThatTakesIt(t *testing.T) {
 			t.Errorf("the process after it is told %+v", r)
 		}
 		w.pass(2 * time.Second)
+		if want := []string{"/bin/host-1", "/bin/host-3"}; !slices.Equal(w.estate.settled, want) {
+			t.Errorf("settled are %q, want %q", w.estate.settled, want)
+		}
 		w.die(w.procs[2], Exit{Code: 2, Reason: "exit status 2"})
 		w.pass(2 * time.Second)
 		w.serverEdit()
 		if last := w.estate.recalls[len(w.estate.recalls)-1]; last != "" || len(w.procs) != 4 {
 			t.Errorf("state that a process went on with is given to the next as well: %s", last)
 		}
+	})
+}
+
+func TestWhyStateStartsAnewIsToldInFull(t *testing.T) {
+	compared := []builder.Mismatch{{What: "go version", Host: "go1.26.8", Artifact: "go1.27.1", Rule: ruleFlags}}
+	for _, test := range []struct {
+		name   string
+		err    error
+		code   string
+		reason string
+		host   string // of the evidence
+		next   string
+	}{
+		{
+			"no room", &control.Error{Code: control.CodeInternal, Message: "cannot write the state", Next: "free space where /t/1 is to be"},
+			control.CodeInternal, "cannot write the state", "", "free space where /t/1 is to be",
+		},
+		{"died", &control.UnreachableError{Target: "/s", Err: io.EOF}, "", "the process ended before it had written it (no host answers at /s: EOF)", "", ""},
+		{
+			"no room for the list", &fs.PathError{Op: "write", Path: "/cache/x", Err: syscall.ENOSPC},
+			"", "write /cache/x: no space left on device", "", "free space; --dir and TMPDIR choose where files go",
+		},
+		{"compared", &builder.ConflictError{Message: "another Go release", Evidence: compared, Next: "hotgo build"}, ruleFlags, "another Go release", "go1.26.8", ""},
+		{
+			"no list", &builder.ConflictError{Message: "cannot be listed", Evidence: []builder.Mismatch{{What: "m", Artifact: "it was built with -race", Rule: ruleThin}}},
+			ruleThin, "it was built with -race", "", "",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inherits(t, Options{Restart: RestartAlways}, func(w *world) {
+				w.estate.saveErr = test.err
+				w.serverEdit()
+				ev := w.only(control.KindNote)
+				var host string
+				for _, e := range ev.Evidence {
+					host = e.Host
+				}
+				if ev.Code != test.code || ev.Reason != "state starts anew: "+test.reason || host != test.host || ev.Next != test.next {
+					t.Errorf("got %+v", ev)
+				}
+			})
+		})
+	}
+}
+
+// What was lost is told once, whatever becomes of the process after it.
+func TestLostStateIsToldOnce(t *testing.T) {
+	inherits(t, Options{Restart: RestartAlways}, func(w *world) {
+		w.estate.saveErr = errors.New("no file today")
+		w.serverEdit()
+		w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(2 * time.Second)
+		w.only(control.KindNote)
+		w.serverEdit()
+		if len(w.procs) != 3 {
+			t.Fatalf("%d starts", len(w.procs))
+		}
+		if strings.Contains(w.story(), "anew") {
+			t.Errorf("once more: %s", w.story())
+		}
+	})
+}
+
+// What one binary cannot take waits for the next, as what a process does not live to take.
+func TestStateThatABinaryCannotTakeWaitsForTheNext(t *testing.T) {
+	inherits(t, Options{Restart: RestartAlways}, func(w *world) {
+		w.estate.foreign = "/bin/host-2"
+		w.serverEdit()
+		if ev := w.only(control.KindNote); ev.Reason != "state starts anew: it cannot be linked against" {
+			t.Errorf("got %+v", ev)
+		}
+		w.die(w.procs[1], Exit{Code: 2, Reason: "exit status 2"})
+		w.pass(2 * time.Second)
+		w.serverEdit()
+		if r := w.recall(); len(w.procs) != 3 || r.Plugins[0].File != filepath.Join(w.estate.dir, "1-pricing.state") {
+			t.Errorf("the process after it is told %+v", r)
+		}
+	})
+}
+
+// An edit of go.mod may come before the first look has ended, and have it fail.
+func TestProcessOfWhichNoLookCameToAnEndHandsStateOver(t *testing.T) {
+	dir := t.TempDir()
+	bubble(t, func(w *world) {
+		w.owned, w.sources["pricing"] = true, "k1"
+		w.estate = &estate{dir: dir}
+		w.noPlan = &builder.ConflictError{Message: "another Go release"}
+		w.snapped = func() { <-time.After(3 * time.Second) }
+		w.start(Options{Restart: RestartAlways})
+		w.change(func() { w.snapped = nil })
+		w.touch("/src/go.mod")
+		w.pass(10 * time.Second)
+		if want := []string{"exe 1-pricing.state"}; len(w.procs) != 2 || !slices.Equal(w.estate.saves, want) {
+			t.Errorf("%d starts, saved %q, want %q: %s", len(w.procs), w.estate.saves, want, w.story())
+		}
+		w.stop()
 	})
 }

@@ -37,7 +37,7 @@ func (l *Loop) failure(g *group, plugin string, err error) control.Event {
 
 // buildFailure puts an error of the builder into an event.
 func buildFailure(plugin string, err error) control.Event {
-	ev := control.Event{Event: control.KindFailed, Verdict: control.Failed, Plugin: plugin, Reason: err.Error()}
+	ev := control.Event{Event: control.KindFailed, Verdict: control.Failed, Plugin: plugin, Reason: err.Error(), Next: builder.OutOfSpace(err)}
 	if be, ok := errors.AsType[*builder.BuildError](err); ok {
 		for _, d := range be.Diagnostics {
 			ev.Diagnostics = append(ev.Diagnostics, control.Diagnostic(d))

@@ -33,6 +33,7 @@ type world struct {
 	badKeys map[string]error         // key -> why it does not build
 	unfit   map[string]bool          // thin key -> its build has shown that it must be linked in full
 	snapped func()                   // runs at the end of a snapshot
+	noPlan  error                    // why there can be no snapshot at all
 	held    chan struct{}            // nil, or loads wait for it
 	own     *ownSources              // nil: nothing is patched
 	loaded  loadedSources            // of plugins that were loaded
@@ -54,7 +55,8 @@ type world struct {
 	hostGate   chan struct{}
 	procs      []*fakeProc
 	nextPID    int
-	estate     *estate // nil: state starts anew
+	lingers    time.Duration // a process that is stopped: its socket is closed, and it goes on
+	estate     *estate       // nil: state starts anew
 
 	batches  chan watch.Batch
 	commands chan Command
@@ -218,10 +220,13 @@ func (w *world) snapshot(_ context.Context, h builder.Host, ps []builder.Plugin,
 		}
 		s.Plans = append(s.Plans, plan)
 	}
-	hook := w.snapped
+	hook, err := w.snapped, w.noPlan
 	w.mu.Unlock()
 	if hook != nil {
 		hook()
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -376,6 +381,10 @@ func (w *world) startHost(binary, recall string) (*Process, error) {
 			w.mu.Lock()
 			p.stopped = true
 			w.mu.Unlock()
+			if w.lingers > 0 {
+				w.down(p.pid)
+				<-time.After(w.lingers)
+			}
 			w.die(p, Exit{Code: -1, Reason: "signal: interrupt"})
 		},
 	}, nil

@@ -176,7 +176,8 @@ func (v eventView) detail(ev control.Event, reason []string) (detail, below []st
 		detail = append(detail, reason[0])
 		below = capped(reason[1:])
 	}
-	if ev.Event == control.KindRolledBack {
+	switch ev.Event {
+	case control.KindRolledBack, control.KindNote, control.KindRecalled:
 		below = append(below, evidenceLines(ev.Evidence)...)
 	}
 	below = append(below, notes(ev.Notes, "")...)

@@ -3,8 +3,10 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // # State that goes on in another process
@@ -106,14 +108,22 @@ type RecalledPlugin struct {
 	Anew []string `json:"anew,omitempty"`
 }
 
-// Write writes the file that RecallVariable names.
+// Write writes the file that RecallVariable names, or leaves none.
+//
+// Errors: *Error.
 func (r Recall) Write(file string) error {
 	data, err := json.Marshal(r)
 	if err == nil {
-		err = os.WriteFile(file, data, 0o600)
+		if err = os.WriteFile(file, data, 0o600); err != nil {
+			_ = os.Remove(file)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("write down where state is: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	e := &Error{Code: CodeInternal, Message: "cannot write down where state is", Err: err}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		e.Next = "free space where " + file + " is to be"
+	}
+	return e
 }

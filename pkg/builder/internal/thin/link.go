@@ -228,7 +228,7 @@ func (j *job) link(ctx context.Context, main string) (object string, args []stri
 		if ctx.Err() != nil {
 			return "", nil, context.Cause(ctx)
 		}
-		return "", nil, &Unfit{Reason: "the Go linker: " + firstLine(string(out)), Err: describe(argv, out, err)}
+		return "", nil, refused("the Go linker", argv, out, err)
 	}
 	data, err := os.ReadFile(kept)
 	if err != nil {
@@ -245,6 +245,23 @@ func quote(path string) string {
 		return "'" + path + "'"
 	}
 	return `"` + path + `"`
+}
+
+// refused is for a linker that failed: *Unfit where that is about what it was given,
+// which another attempt would only show again. A linker that had no room for its output,
+// or was killed for want of memory, has said nothing about that.
+func refused(who string, argv []string, out []byte, err error) error {
+	described := describe(argv, out, err)
+	text := strings.ToLower(string(out))
+	for _, broke := range []string{"no space left on device", "disk quota exceeded", "terminated with signal"} { // strerror(3), collect2
+		if strings.Contains(text, broke) {
+			return described
+		}
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() < 0 {
+		return described // by a signal
+	}
+	return &Unfit{Reason: who + ": " + firstLine(string(out)), Err: described}
 }
 
 func firstLine(s string) string {
@@ -281,7 +298,7 @@ func (j *job) cc(ctx context.Context, args []string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &Unfit{Reason: "the C compiler: " + firstLine(string(out)), Err: describe(argv, out, err)}
+		return refused("the C compiler", argv, out, err)
 	}
 	return nil
 }
