@@ -23,7 +23,7 @@ func Recall(data []byte, g *Generation) (*Transfer, error) {
 		return nil, err
 	}
 	r := &recall{
-		written: w, g: g, types: dictionaryOf(g), objects: make([]recalled, len(w.objects)), layouts: map[reflect.Type]*layout{},
+		written: w, g: g, forms: formsOf(g), objects: make([]recalled, len(w.objects)),
 		dropped: map[string]int{}, transfer: &Transfer{Plugin: w.plugin}, budget: freeBytes + growth*uint64(len(data)),
 	}
 	r.roots()
@@ -45,10 +45,10 @@ func Recall(data []byte, g *Generation) (*Transfer, error) {
 
 // recalled is an object as it is made.
 type recalled struct {
-	*layout // of an element, of a map; nil while nobody has asked for it
-	to      address
-	root    *root // the variable that it is
-	bad     string
+	*form // of an element, of a map; nil while nobody has asked for it
+	to    address
+	root  *root // the variable that it is
+	bad   string
 }
 
 // root is a variable as it is made.
@@ -61,9 +61,8 @@ type root struct {
 
 type recall struct {
 	*written
+	forms
 	g        *Generation
-	types    *dictionary
-	layouts  map[reflect.Type]*layout
 	objects  []recalled
 	queue    []int
 	late     []wanted // references into objects whose type was not known
@@ -77,7 +76,7 @@ type recall struct {
 type wanted struct {
 	from int
 	ref  reference
-	*layout
+	*form
 }
 
 func (r *recall) roots() {
@@ -99,7 +98,7 @@ func (r *recall) roots() {
 			report.Findings = append(report.Findings, Finding{CodeDropped, w.name, "the new code has no such variable, and its value is gone"})
 		case v == nil:
 		default:
-			o.root, o.layout, o.to = &root{Variable: v}, r.layout(v.Pointer.Type().Elem()), addressOf(v.Pointer)
+			o.root, o.form, o.to = &root{Variable: v}, r.form(v.Pointer.Type().Elem()), addressOf(v.Pointer)
 			r.queue = append(r.queue, i)
 		}
 	}
@@ -115,22 +114,22 @@ func (r *recall) fails(format string, args ...any) {
 
 // references tells of each reference in an object that fits the type of what it is in,
 // and what it leads to then: an element, or the map itself.
-func (r *recall) references(i int, add func(ref reference, to *layout)) {
+func (r *recall) references(i int, add func(ref reference, to *form)) {
 	r.here = i
 	w, o := &r.written.objects[i], &r.objects[i]
 	if o.root != nil && o.root.Fresh {
 		return
 	}
 	for j := range w.kids {
-		l := o.layout
+		l := o.form
 		if w.sort == sortTable {
-			l = [2]*layout{r.key(l), r.elem(l)}[j%2]
+			l = [2]*form{r.key(l), r.elem(l)}[j%2]
 		}
 		r.referencesIn(&w.kids[j], l, add)
 	}
 }
 
-func (r *recall) referencesIn(n *node, l *layout, add func(reference, *layout)) {
+func (r *recall) referencesIn(n *node, l *form, add func(reference, *form)) {
 	if l.pointer != nil {
 		l = l.pointer
 	}
@@ -141,12 +140,12 @@ func (r *recall) referencesIn(n *node, l *layout, add func(reference, *layout)) 
 		add(n.ref(), l)
 	case n.mark == markBox && k == reflect.Interface:
 		if held := r.types.find(r.name(n)); held != nil {
-			r.referencesIn(&n.more.kids[0], r.layout(held), add)
+			r.referencesIn(&n.more.kids[0], r.form(held), add)
 		}
 	case n.mark == markStruct && k == reflect.Struct:
 		for i, f := range r.fit(l, n.more.shape).to {
-			if f.layout != nil {
-				r.referencesIn(&n.more.kids[i], f.layout, add)
+			if f.form != nil {
+				r.referencesIn(&n.more.kids[i], f.form, add)
 			}
 		}
 	case n.mark == markArray && k == reflect.Array:
@@ -157,14 +156,14 @@ func (r *recall) referencesIn(n *node, l *layout, add func(reference, *layout)) 
 }
 
 // want says what type an object has. All who refer to it have to agree.
-func (r *recall) want(ref reference, l *layout) {
+func (r *recall) want(ref reference, l *form) {
 	switch p := &r.objects[ref.object]; {
 	case len(ref.steps) > 0 || p.root != nil:
 		r.late = append(r.late, wanted{r.here, ref, l})
-	case p.layout == nil:
-		p.layout = l
+	case p.form == nil:
+		p.form = l
 		r.queue = append(r.queue, ref.object)
-	case p.layout != l:
+	case p.form != l:
 		r.fails("what were references to one object are references to a %s and a %s now", r.types.of(p.typ), r.types.of(l.typ))
 	}
 }
@@ -174,7 +173,7 @@ func (r *recall) inner() {
 	for _, w := range r.late {
 		r.here = w.from
 		o := &r.objects[w.ref.object]
-		if o.layout == nil {
+		if o.form == nil {
 			r.fails("a reference leads into what nothing else leads to")
 			continue
 		}
@@ -232,7 +231,7 @@ func (r *recall) allocate(i int) {
 	}
 	const large = "what it leads to is too large now for what was written of it"
 	switch {
-	case o.layout == nil:
+	case o.form == nil:
 	case o.root != nil:
 		o.root.aside = addressOf(reflect.New(o.typ))
 		o.root.aside.at(o.typ).Set(o.to.at(o.typ))
@@ -254,7 +253,7 @@ func (r *recall) fill() {
 	for _, tables := range []bool{false, true} {
 		for i := range r.objects {
 			w, o := &r.written.objects[i], &r.objects[i]
-			if o.layout == nil || o.bad != "" || (w.sort == sortTable) != tables {
+			if o.form == nil || o.bad != "" || (w.sort == sortTable) != tables {
 				continue
 			}
 			r.here = i
@@ -263,16 +262,16 @@ func (r *recall) fill() {
 				r.table(w, o)
 			case w.anew() || o.root != nil && o.root.Fresh:
 			case o.root != nil:
-				r.set(&w.kids[0], o.root.aside, o.layout)
+				r.set(&w.kids[0], o.root.aside, o.form)
 			case w.sort == sortBytes && o.typ.Kind() == reflect.Uint8:
 				copy(o.to.slice(reflect.TypeFor[uint8](), len(w.text)).Bytes(), w.text)
 			case w.sort == sortBytes:
 				for j, b := range w.text {
-					r.set(&node{mark: markUint, a: uint64(b)}, o.to.add(uintptr(j)*o.typ.Size()), o.layout)
+					r.set(&node{mark: markUint, a: uint64(b)}, o.to.add(uintptr(j)*o.typ.Size()), o.form)
 				}
 			default:
 				for j := range w.kids {
-					r.set(&w.kids[j], o.to.add(uintptr(j)*o.typ.Size()), o.layout)
+					r.set(&w.kids[j], o.to.add(uintptr(j)*o.typ.Size()), o.form)
 				}
 			}
 		}
@@ -287,8 +286,8 @@ func (r *recall) table(w *wireObject, o *recalled) {
 	for j := 0; j < len(w.kids); j += 2 {
 		key.Elem().SetZero()
 		value.Elem().SetZero()
-		r.set(&w.kids[j], addressOf(key), r.key(o.layout))
-		r.set(&w.kids[j+1], addressOf(value), r.elem(o.layout))
+		r.set(&w.kids[j], addressOf(key), r.key(o.form))
+		r.set(&w.kids[j+1], addressOf(value), r.elem(o.form))
 		if !key.Elem().Comparable() {
 			r.fails("a key of a map cannot be one any more")
 			return
@@ -314,8 +313,8 @@ func (r *recall) spread() {
 	}
 	leads := make([][]int, len(r.objects))
 	for i := range r.objects {
-		if r.objects[i].layout != nil {
-			r.references(i, func(ref reference, _ *layout) { leads[ref.object] = append(leads[ref.object], i) })
+		if r.objects[i].form != nil {
+			r.references(i, func(ref reference, _ *form) { leads[ref.object] = append(leads[ref.object], i) })
 		}
 	}
 	for len(queue) > 0 {

@@ -8,14 +8,14 @@ import (
 )
 
 // set gives the memory at a, of the type of l, the value n.
-func (r *recall) set(n *node, a address, l *layout) {
+func (r *recall) set(n *node, a address, l *form) {
 	if l.pointer != nil {
 		r.set(n, a.add(l.at), l.pointer)
 		return
 	}
 	t := l.typ
 	v := a.at(t)
-	if l.ruled {
+	if l.rule != nil {
 		r.keep(a, t) // it starts anew
 		return
 	}
@@ -62,7 +62,7 @@ func (r *recall) set(n *node, a address, l *layout) {
 	case markEmpty:
 		ok = r.empty(n, v, t)
 	case markMap:
-		if ok = k == reflect.Map; ok && r.objects[n.a].layout == l {
+		if ok = k == reflect.Map; ok && r.objects[n.a].form == l {
 			a.store(r.objects[n.a].to)
 		}
 	case markBox:
@@ -118,12 +118,12 @@ func (r *recall) number(n *node, v reflect.Value) bool {
 	return true
 }
 
-func (r *recall) fields(n *node, a address, l *layout) {
+func (r *recall) fields(n *node, a address, l *form) {
 	f := r.fit(l, n.more.shape)
 	for i, to := range f.to {
 		switch kid := &n.more.kids[i]; {
-		case to.layout != nil:
-			r.set(kid, a.add(to.off), to.layout)
+		case to.form != nil:
+			r.set(kid, a.add(to.off), to.form)
 		case !kid.isZero():
 			r.dropped[r.types.of(l.typ)+"."+n.more.shape.names[i]]++
 		}
@@ -136,7 +136,7 @@ func (r *recall) fields(n *node, a address, l *layout) {
 	}
 }
 
-func (r *recall) array(n *node, a address, l *layout) {
+func (r *recall) array(n *node, a address, l *form) {
 	t := l.typ
 	for i := range n.more.kids {
 		switch {
@@ -153,9 +153,9 @@ func (r *recall) array(n *node, a address, l *layout) {
 }
 
 // resolve gives where a reference to count values leads.
-func (r *recall) resolve(ref reference, count uint64, l *layout) (address, bool) {
+func (r *recall) resolve(ref reference, count uint64, l *form) (address, bool) {
 	w, o := &r.written.objects[ref.object], &r.objects[ref.object]
-	if o.layout == nil || o.to.isNil() {
+	if o.form == nil || o.to.isNil() {
 		r.fails("a reference leads to what could not be made")
 		return address{}, false
 	}
@@ -216,7 +216,7 @@ func (r *recall) box(n *node, v reflect.Value, t reflect.Type) {
 		r.fails("an interface cannot hold a %s", name)
 	default:
 		x := reflect.New(held)
-		r.set(&n.more.kids[0], addressOf(x), r.layout(held))
+		r.set(&n.more.kids[0], addressOf(x), r.form(held))
 		v.Set(x.Elem())
 	}
 }

@@ -14,13 +14,12 @@ import "reflect"
 // It is done as Prepare is, while the world stands still: scan, resolve, write. Read
 // the package's story for what that forbids.
 type Save struct {
+	forms
 	g       *Generation
-	types   *dictionary
 	entries map[uintptr]string
 	known   map[reflect.Type]string // types that can be in interfaces, with the names; "" those that cannot
 	unknown map[reflect.Type]bool
 	warmed  map[reflect.Type]bool
-	forms   map[reflect.Type]*form
 
 	opts    Options
 	objects rows[saved]
@@ -75,9 +74,8 @@ func (l Loss) String() string {
 // values.
 func NewSave(g *Generation) *Save {
 	s := &Save{
-		g: g, types: dictionaryOf(g), entries: map[uintptr]string{}, known: map[reflect.Type]string{},
+		forms: formsOf(g), g: g, entries: map[uintptr]string{}, known: map[reflect.Type]string{},
 		unknown: map[reflect.Type]bool{}, warmed: map[reflect.Type]bool{}, direct: map[reflect.Type]bool{},
-		forms: map[reflect.Type]*form{},
 	}
 	for name, f := range g.Functions {
 		s.entries[f.Pointer()] = name
@@ -159,7 +157,7 @@ func (s *Save) scan() *Refusal {
 		s.tasks = s.tasks[:len(s.tasks)-1]
 		o := s.objects.at(t.object)
 		if o.kind == table {
-			key, value := s.form(o.typ.Key()), s.form(o.typ.Elem())
+			key, value := s.key(o.form), s.elem(o.form)
 			if key.data && value.data {
 				continue
 			}

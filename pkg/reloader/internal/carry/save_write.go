@@ -148,7 +148,7 @@ type writer struct {
 
 func (s *Save) write() (*Saved, error) {
 	w := &writer{Save: s, named: map[string]uint64{}}
-	for _, f := range s.forms {
+	for _, f := range s.all {
 		for i := range f.fields {
 			f.fields[i].index = 0
 		}
@@ -232,7 +232,7 @@ func (w *writer) object(o *saved) {
 		holder.store(o.from)
 		w.mark(mark(sortTable))
 		w.uint(uint64(holder.at(o.typ).Len()))
-		key, value := w.form(o.typ.Key()), w.form(o.typ.Elem())
+		key, value := w.key(o.form), w.elem(o.form)
 		for !w.stopped && iter.Next() {
 			e.set(iter)
 			w.value(key, e.key)
