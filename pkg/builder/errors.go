@@ -3,12 +3,11 @@ package builder
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"syscall"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
 	"github.com/hotgo/hotgo/pkg/builder/internal/source"
 	"github.com/hotgo/hotgo/pkg/internal/abi"
+	"github.com/hotgo/hotgo/pkg/internal/noroom"
 	"github.com/hotgo/hotgo/pkg/internal/store"
 )
 
@@ -49,12 +48,7 @@ func (e *BuildError) Unwrap() error { return e.Err }
 // OutOfSpace gives what to do about an error of this package that means that a file
 // system, or a quota, has no room left, also where a tool has said so; "" for others.
 func OutOfSpace(err error) (next string) {
-	full := errors.Is(err, store.ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-	if err != nil && !full {
-		text := strings.ToLower(err.Error())
-		full = strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded") // strerror(3)
-	}
-	if !full {
+	if err == nil || !errors.Is(err, store.ErrFull) && !noroom.Is(err) && !noroom.Says(err.Error()) {
 		return ""
 	}
 	return "free space; --dir and TMPDIR choose where files go"

@@ -11,9 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
+	"github.com/hotgo/hotgo/pkg/internal/noroom"
 	"github.com/hotgo/hotgo/pkg/internal/peercred"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 )
@@ -227,7 +227,7 @@ func tooLarge(limit int64) error {
 
 func diskError(err error) error {
 	e := &control.Error{Code: control.CodeInternal, Message: "cannot keep a copy of the artifact", Err: err}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if noroom.Is(err) {
 		e.Status = http.StatusInsufficientStorage
 		e.Message = "the host's disk is full"
 		e.Next = "free space there, or set TMPDIR (or Options.Dir) to a directory that has some, and restart the host"

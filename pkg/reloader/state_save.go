@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/hotgo/hotgo/pkg/internal/noroom"
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
@@ -228,7 +228,7 @@ func writeState(path string, data []byte) error {
 	}
 	_ = os.Remove(path)
 	e := &control.Error{Code: control.CodeInternal, Message: "cannot write the state", Err: err}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if noroom.Is(err) {
 		e.Status, e.Next = http.StatusInsufficientStorage, "free space where "+path+" is to be"
 	}
 	return e

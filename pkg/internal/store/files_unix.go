@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"github.com/hotgo/hotgo/pkg/internal/noroom"
 )
 
 // syncDir waits until the names in a directory are on disk.
@@ -36,5 +38,5 @@ func sameFS(file, dir string) (bool, error) {
 
 // isFull reports whether an operation failed for want of room.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+	return noroom.Is(err) || errors.Is(err, syscall.EFBIG)
 }

@@ -3,10 +3,10 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"syscall"
+
+	"github.com/hotgo/hotgo/pkg/internal/noroom"
 )
 
 // # State that goes on in another process
@@ -122,7 +122,7 @@ func (r Recall) Write(file string) error {
 		return nil
 	}
 	e := &Error{Code: CodeInternal, Message: "cannot write down where state is", Err: err}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if noroom.Is(err) {
 		e.Next = "free space where " + file + " is to be"
 	}
 	return e

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/funcdiff"
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
+	"github.com/hotgo/hotgo/pkg/internal/noroom"
 	"github.com/hotgo/hotgo/pkg/internal/symname"
 )
 
@@ -252,14 +253,10 @@ func quote(path string) string {
 // or was killed for want of memory, has said nothing about that.
 func refused(who string, argv []string, out []byte, err error) error {
 	described := describe(argv, out, err)
-	text := strings.ToLower(string(out))
-	for _, broke := range []string{"no space left on device", "disk quota exceeded", "terminated with signal"} { // strerror(3), collect2
-		if strings.Contains(text, broke) {
-			return described
-		}
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() < 0 {
-		return described // by a signal
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	killed := ok && exit.ExitCode() < 0 || strings.Contains(strings.ToLower(string(out)), "terminated with signal") // as collect2 says
+	if killed || noroom.Says(string(out)) {
+		return described
 	}
 	return &Unfit{Reason: who + ": " + firstLine(string(out)), Err: described}
 }
