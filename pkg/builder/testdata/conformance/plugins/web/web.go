@@ -63,6 +63,7 @@ func Rows() []rows.Row {
 type shop struct {
 	mu     sync.Mutex
 	orders []*api.Item
+	late   chan struct{} // closed when the answer to /slow has been read
 }
 
 func (s *shop) routes() *http.ServeMux {
@@ -70,8 +71,15 @@ func (s *shop) routes() *http.ServeMux {
 	mux.HandleFunc("GET /items/{name}", s.get)
 	mux.HandleFunc("POST /items", s.post)
 	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServerFS(files{})))
-	mux.Handle("/slow", http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), time.Millisecond, "too slow"))
+	mux.Handle("/slow", http.TimeoutHandler(http.HandlerFunc(s.slow), time.Millisecond, "too slow"))
 	return mux
+}
+
+// slow is still at work when its time is over: one that returned at that moment
+// would have answered in time as far as a TimeoutHandler can tell.
+func (s *shop) slow(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	<-s.late
 }
 
 func (s *shop) get(w http.ResponseWriter, r *http.Request) {
@@ -109,7 +117,9 @@ func show(w io.Writer, resp *http.Response, err error) {
 }
 
 func servers(w io.Writer) {
-	srv := httptest.NewServer((&shop{}).routes())
+	late := make(chan struct{})
+	defer close(late)
+	srv := httptest.NewServer((&shop{late: late}).routes())
 	defer srv.Close()
 	c := srv.Client()
 	for _, path := range []string{"/items/cup", "/items/gone", "/items/--", "/none", "/slow", "/files/a.txt", "/files/b.txt", "/items/a%20b?x=1"} {
@@ -292,11 +302,12 @@ func cancelled(w io.Writer) {
 	defer srv.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	var steps []string
+	wrote := make(chan struct{}) // the request may arrive before the client tells that it wrote it
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { steps = append(steps, "get") },
-		WroteRequest: func(httptrace.WroteRequestInfo) { steps = append(steps, "wrote") },
+		WroteRequest: func(httptrace.WroteRequestInfo) { steps = append(steps, "wrote"); close(wrote) },
 	})
-	go func() { <-arrived; cancel() }()
+	go func() { <-arrived; <-wrote; cancel() }()
 	req, _ := http.NewRequestWithContext(ctx, "GET", srv.URL, nil)
 	_, err := http.DefaultClient.Do(req)
 	var ue *url.Error
