@@ -3,6 +3,7 @@ package funcdiff
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/goobj"
@@ -96,18 +97,34 @@ func (c *comparer) symbol(a, b place) bool {
 		return true
 	}
 	x, y := a.symbol, b.symbol
-	if x.Type != y.Type || x.Size != y.Size || len(x.Relocs) != len(y.Relocs) || !bytes.Equal(x.Data, y.Data) {
+	m, n := means(x), means(y)
+	if x.Type != y.Type || x.Size != y.Size || len(m) != len(n) || !bytes.Equal(x.Data, y.Data) {
 		return false
 	}
 	c.same[pair] = true
 	c.trail = append(c.trail, pair)
-	for i := range x.Relocs {
-		r, s := &x.Relocs[i], &y.Relocs[i]
+	for i := range m {
+		r, s := &m[i], &n[i]
 		if r.Off != s.Off || r.Size != s.Size || r.Type != s.Type || r.Add != s.Add || !c.target(a.object, r.Sym, b.object, s.Sym) {
 			return false
 		}
 	}
 	return c.described(a, b)
+}
+
+// means gives the references of a symbol that make it what it is. Of a type descriptor
+// the weak one does not: it leads to the descriptor of a pointer to the type, and that of
+// a pointer type has it where the package happens to take the address of such a pointer
+// (cmd/compile/internal/reflectdata/reflect.go, Go 1.26 and 1.27: dcommontype).
+func means(s *goobj.Symbol) []goobj.Reloc {
+	if !isDescriptor(s.Name) {
+		return s.Relocs
+	}
+	weak := func(r goobj.Reloc) bool { return r.Type&goobj.RelocWeak != 0 }
+	if !slices.ContainsFunc(s.Relocs, weak) {
+		return s.Relocs
+	}
+	return slices.DeleteFunc(slices.Clone(s.Relocs), weak)
 }
 
 // described compares what else the runtime goes by: for code its frame and

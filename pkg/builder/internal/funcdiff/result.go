@@ -77,7 +77,7 @@ func isDescriptor(name string) bool {
 func (c *comparer) contentHash(p place) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %x\n", p.symbol.Size, p.symbol.Data)
-	for _, r := range p.symbol.Relocs {
+	for _, r := range means(p.symbol) {
 		k, _ := c.resolve(c.new, p.object, r.Sym)
 		fmt.Fprintf(h, "%d %d %d %s\n", r.Off, r.Type, r.Add, k.name)
 	}
