@@ -25,10 +25,13 @@ func (s *scan) hostBase(p *PatchPlan) *patchBase {
 		id: s.target.fp.BuildID, shape: fmt.Sprintf("%d %q %q", s.resident.epoch, s.settings.flags, s.settings.env),
 		order: s.dependencyOrder(s.host), main: s.host + "/" + thinElement, compiled: s.compiledPath,
 		sources: func(u *source.Unit, sd side) ([]goSource, error) {
-			if changed, _ := s.changedFiles(u); sd == oldSide && len(changed) > 0 {
+			switch changed, _ := s.changedFiles(u); {
+			case sd == oldSide && len(changed) > 0:
 				return withoutEmbeds(s.baseline.sources(u)), nil
-			} else if sd == oldSide {
+			case sd == oldSide:
 				return s.baseline.sources(u), nil
+			case len(changed) > 0:
+				return s.withAdded(u), nil
 			}
 			return sourcesOf(u), nil
 		},
@@ -40,6 +43,29 @@ func (s *scan) hostBase(p *PatchPlan) *patchBase {
 			})
 		},
 	}
+}
+
+// withAdded gives the Go files of a package as it is now, with the one that lists what is
+// new in it: a patch's variables are state, as the host's are.
+func (s *scan) withAdded(u *source.Unit) []goSource {
+	files := sourcesOf(u)
+	if len(u.Package.CgoFiles) > 0 {
+		return files // they are only compared
+	}
+	was, now := map[string][]byte{}, map[string][]byte{}
+	for _, f := range s.baseline.sources(u) {
+		was[f.name] = f.original()
+	}
+	for _, f := range files {
+		now[f.name] = f.original()
+	}
+	listed := source.AddedState(u.Package.Name, u.Package.ImportPath, was, now)
+	if listed == nil {
+		return files
+	}
+	files = append(files, goSource{name: source.StateFile, data: listed})
+	slices.SortFunc(files, func(a, b goSource) int { return strings.Compare(a.name, b.name) })
+	return files
 }
 
 // compiledPath is the import path that a package's symbols have.

@@ -270,14 +270,19 @@ func (u *Unit) Exports() (funcs, vars []string) {
 }
 
 // Fresh gives the package variables that start anew with each generation, by name.
-func (u *Unit) Fresh() map[string]bool {
-	var files [][]byte
+func (u *Unit) Fresh() map[string]bool { return Fresh(u.texts()) }
+
+// Keeps gives the others, sorted: those whose values become the next generation's.
+func (u *Unit) Keeps() []string { return keeps(u.texts()) }
+
+// texts gives the Go files.
+func (u *Unit) texts() (files [][]byte) {
 	for _, f := range u.Files {
 		if f.decls != nil {
 			files = append(files, f.Data)
 		}
 	}
-	return Fresh(files)
+	return files
 }
 
 // State generates the file that lists the unit's state: see [Identity.State].
