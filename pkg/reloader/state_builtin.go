@@ -25,7 +25,7 @@ const builtinEntry = "hotgo:state0"
 // builtin gives the state of a plugin's built-in, nil where no artifact lists it.
 // first is asked first.
 func (h *Host) builtin(first *generation) *carry.Generation {
-	return builtinState(h.builtinLister(first.plugin, first))
+	return h.builtinState(h.builtinLister(first.plugin, first))
 }
 
 // builtinLister finds who lists the built-in of a plugin, nil where nobody does. first
@@ -53,9 +53,9 @@ func (h *Host) builtinLister(plugin string, first *generation) (stateFunc, *arti
 	return nil, nil
 }
 
-// builtinState asks such a list, which may be nil. m is the manifest of the artifact that
-// brought it.
-func builtinState(list stateFunc, m *artifact.Manifest) *carry.Generation {
+// builtinState asks such a list, which may be nil, and the patch that serves. m is the
+// manifest of the artifact that brought the list.
+func (h *Host) builtinState(list stateFunc, m *artifact.Manifest) *carry.Generation {
 	if list == nil {
 		return nil
 	}
@@ -73,6 +73,7 @@ func builtinState(list stateFunc, m *artifact.Manifest) *carry.Generation {
 			k.Packages[path] = path
 		}
 	}
+	h.addPatched(k)
 	return k
 }
 
@@ -140,15 +141,11 @@ func (h *Host) builtinNotes(c change, k, other *carry.Generation) []control.Find
 		return nil
 	}
 	var notes []control.Finding
-	for _, name := range h.patchedIn() {
-		path, ok := symname.Unescape(symname.Package(name))
-		if _, of := k.Packages[path]; ok && of {
-			bare := path + name[len(symname.Package(name)):]
-			notes = append(notes, control.Finding{
-				Code: carry.CodeDropped, Symbol: shortText(bare),
-				Text: shortText(bare + ": a patch of the host brought it, and it starts anew"),
-			})
-		}
+	for _, name := range unlistedOf(k, h.patchedIn()) {
+		notes = append(notes, control.Finding{
+			Code: carry.CodeDropped, Symbol: shortText(name),
+			Text: shortText(name + ": a patch of the host brought it, and it starts anew"),
+		})
 	}
 	return notes
 }

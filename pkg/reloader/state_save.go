@@ -8,11 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hotgo/hotgo/pkg/internal/noroom"
-	"github.com/hotgo/hotgo/pkg/internal/symname"
 	"github.com/hotgo/hotgo/pkg/reloader/control"
 	"github.com/hotgo/hotgo/pkg/reloader/internal/carry"
 )
@@ -78,7 +76,7 @@ func (h *Host) holding(ctx context.Context, plugin, list string, caller *control
 	if lister == nil {
 		return nil, h.unlisted(p)
 	}
-	s.state = builtinState(lister, m)
+	s.state = h.builtinState(lister, m)
 	return s, nil
 }
 
@@ -182,8 +180,8 @@ func (h *Host) take(from *holding, phases *control.Phases) (w *carry.Saved, err 
 	return w, err
 }
 
-// patchedVariables gives the variables that patches of what serves have brought. They
-// are not in its list, and start anew.
+// patchedVariables gives the variables that patches of what serves have brought and do
+// not list. They start anew.
 func (h *Host) patchedVariables(from *holding) (lost []control.LostVariable) {
 	var names []string
 	if from.root == nil {
@@ -193,12 +191,8 @@ func (h *Host) patchedVariables(from *holding) (lost []control.LostVariable) {
 			names = append(names, v.Name)
 		}
 	}
-	for _, name := range names {
-		escaped := symname.Package(name)
-		path, _ := symname.Unescape(escaped)
-		if user, ok := from.state.Packages[path]; ok {
-			lost = append(lost, control.LostVariable{Symbol: shortText(user + strings.TrimPrefix(name, escaped)), Reason: "a patch brought it"})
-		}
+	for _, name := range unlistedOf(from.state, names) {
+		lost = append(lost, control.LostVariable{Symbol: shortText(name), Reason: "a patch brought it"})
 	}
 	return lost
 }
