@@ -266,6 +266,7 @@ func (s *scan) patchedSources(p *PatchPlan) ([]*source.Unit, error) {
 					return nil, err
 				}
 				p.read, p.brought = append(p.read, u), append(p.brought, u)
+				s.leftBehind(p, u)
 				continue
 			}
 		}
@@ -293,6 +294,22 @@ func (s *scan) patchedSources(p *PatchPlan) ([]*source.Unit, error) {
 		return nil, nil
 	}
 	return changed, nil
+}
+
+// leftBehind refuses to have a patch bring a package that is a plugin's own and has
+// variables: nothing would list them, and the next generation would start without their
+// values. A swap brings it with them.
+func (s *scan) leftBehind(p *PatchPlan, u *source.Unit) {
+	path, kept := u.Package.ImportPath, u.Keeps()
+	if len(kept) == 0 {
+		return
+	}
+	for _, plugin := range s.pluginPaths {
+		if private, _ := s.split(plugin); slices.Contains(private, path) {
+			p.refuse(ruleThin, path, fmt.Sprintf("the plugin %s has the package %s in addition, and what a patch brings of it would not go on in the next generation: %s", plugin, path, kept[0]))
+			return
+		}
+	}
 }
 
 // beyondPatching says what of a changed package no patch can carry.
