@@ -13,264 +13,18 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
-// builtinModule is a host that was built with its plugin. What the plugin keeps is
-// of every kind, in variables and types that are not exported, of a package below as
-// well; Run looks whether it fits together and counts.
-const builtinModule = `
--- go.mod --
-module example.com/built
-
-go 1.26
-
-require github.com/hotgo/hotgo v0.0.0
-
-replace github.com/hotgo/hotgo => ./hotgo
--- plugins/shop.v1/shop.go --
-package shop
-
-import (
-	"fmt"
-	"sync"
-	"sync/atomic"
-
-	"example.com/built/plugins/shop.v1/below"
-)
-
-const version = "built-in"
-
-type session struct {
-	n    int
-	name string
-}
-
-// Unused is a method that the host was linked without, with what it uses.
-func (s *session) Unused() string { return fmt.Sprint(table, s.n) }
-
-var table = func() map[string]int { return map[string]int{"a": 1} }()
-
-type box[T any] struct {
-	v    T
-	prev *box[T]
-}
-
-type namer interface{ Name() string }
-
-type key struct{ a, b string }
-
-func (k key) Name() string { return k.a + k.b }
-
-var (
-	sessions = map[string]*session{"k": {n: 100, name: "k"}}
-	current  = sessions["k"]
-	field    = &current.n
-	held any = current
-	boxed    = box[session]{v: session{n: 7}, prev: &box[session]{v: session{n: 8}}}
-	recent   atomic.Pointer[session]
-	once     sync.Once
-	names    = []namer{key{"a", "b"}}
-	keyed    = map[key][]session{{"x", "y"}: {{n: 5}, {n: 6}}}
-	apply    = double
-	guarded  = &struct {
-		sync.Mutex
-		m map[string]int
-	}{m: map[string]int{}}
-	dropped = 1
-	unused  int
-	large   [1000]struct {
-		pad  [3]byte
-		s    *session
-	}
-)
-
-func double(n int) int { return 2 * n }
-
-// Run counts, and says what is there.
-func Run() string {
-	once.Do(func() { recent.Store(current); large[999].s = current })
-	guarded.Lock()
-	defer guarded.Unlock()
-	guarded.m["runs"]++
-	*field++
-	same := held == any(current) && sessions["k"] == current && recent.Load() == current && field == &current.n && large[999].s == current
-	boxed.v.n++
-	boxed.prev.v.n++
-	s := keyed[key{"x", "y"}]
-	s[1].n++
-	return fmt.Sprint(version, " runs ", guarded.m["runs"], " n ", current.n, " same ", same, " boxes ", boxed.v.n, " ", boxed.prev.v.n,
-		" keyed ", s[1].n, " ", names[0].Name(), " below ", below.Count(), " apply ", apply(2))
-}
-
-type pair struct {
-	a, b int
-	s    string
-	v    any
-}
-
-var (
-	churned pair
-	counts  = map[int]pair{}
-)
-
-// Churn changes variables for as long as go says.
-func Churn(ctx interface{ Err() error }) {
-	for n := 0; ctx.Err() == nil; n++ {
-		p := pair{n, n, fmt.Sprint(n), n}
-		churned = p
-		counts[n%64] = p
-		if n%100 == 0 {
-			clear(counts)
-		}
-		quiets = append(quiets[:0], &quiet{n: n})
-		still.p[n%9] = &quiets[0].n
-		if n%2 == 0 {
-			held2 = p
-		} else {
-			held2 = fmt.Sprint(n)
-		}
-	}
-}
-
-var held2 any
-
-type quiet struct{ n int; p [99]*int }
-
-var (
-	quiets []*quiet
-	still struct{ p [9]*int }
-)
-
-// Whole says whether what Churn changed is whole.
-func Whole() string {
-	whole := func(p pair) bool { return p.a == p.b && p.s == fmt.Sprint(p.a) && p.v == any(p.a) }
-	if !whole(churned) && churned != (pair{}) {
-		return fmt.Sprintf("%+v", churned)
-	}
-	for _, p := range counts {
-		if !whole(p) {
-			return fmt.Sprintf("%+v", p)
-		}
-	}
-	if p, ok := held2.(pair); ok && !whole(p) {
-		return fmt.Sprintf("%+v", p)
-	}
-	return fmt.Sprint(version, " whole ", churned.a > 0)
-}
--- plugins/shop.v1/below/below.go --
-package below
-
-type node struct {
-	next *node
-	n    int
-}
-
-var (
-	first = &node{n: 10}
-	ring  = func() *node { n := &node{}; n.next = n; return n }()
-)
-
-// Count counts.
-func Count() int {
-	if ring.next != ring {
-		panic("the ring is broken")
-	}
-	first.n++
-	return first.n
-}
--- host/main.go --
-package main
-
-import (
-	"bufio"
-	"context"
-	"fmt"
-	"os"
-	"runtime"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
-
-	shop "example.com/built/plugins/shop.v1"
-	"github.com/hotgo/hotgo/pkg/reloader"
-	"github.com/hotgo/hotgo/pkg/reloader/control"
-)
-
-func main() {
-	h, err := reloader.New(reloader.Options{NoSocket: true})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	run := reloader.Bind(h, "shop.v1", "Run", shop.Run)
-	whole := reloader.Bind(h, "shop.v1", "Whole", shop.Whole)
-	churning, stop := context.WithCancel(context.Background())
-	var churn, hammering sync.WaitGroup
-	var quiet atomic.Bool
-	var calls atomic.Int64
-	fmt.Println("end")
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		verb, rest, _ := strings.Cut(in.Text(), " ")
-		switch verb {
-		case "run":
-			fmt.Println(run.Get()())
-		case "churn":
-			churn.Go(func() { shop.Churn(churning) })
-		case "calm":
-			stop()
-			churn.Wait()
-		case "hammer":
-			for range 4 {
-				hammering.Go(func() {
-					for !quiet.Load() {
-						run.Get()()
-						calls.Add(1)
-						runtime.Gosched()
-					}
-				})
-			}
-		case "settle":
-			quiet.Store(true)
-			hammering.Wait()
-			fmt.Println(calls.Load())
-		case "whole":
-			fmt.Println(whole.Get()())
-		case "collect":
-			for range 3 {
-				runtime.GC()
-			}
-		case "load":
-			said(h.Load(context.Background(), rest))
-		case "rollback":
-			to, _ := strconv.Atoi(rest)
-			said(h.Rollback(context.Background(), "shop.v1", to))
-		}
-		fmt.Println("end")
-	}
-}
-
-func said(ev control.Event, err error) {
-	if err != nil {
-		fmt.Println("failed", ev.Code, err)
-		return
-	}
-	fmt.Println(ev.Event, ev.Verdict)
-	for _, n := range ev.Notes {
-		fmt.Println("note", n.Code, n.Text)
-	}
-}
-`
-
-// builtHost is a host of builtinModule that runs.
+// builtHost is a host of hosttest.Builtin that runs.
 type builtHost struct {
 	*fixture
 	b *Builder
-	h *liveHost
+	h *hosttest.Process
 }
 
-// builtOptions say how a host of builtinModule is built.
+// builtOptions say how a host of hosttest.Builtin is built.
 type builtOptions struct {
 	flags, env []string
 	before     func(f *fixture) // changes the sources, before the host is built,
@@ -279,13 +33,13 @@ type builtOptions struct {
 
 func newBuilt(t *testing.T, opts builtOptions) *builtHost {
 	t.Helper()
-	x := &builtHost{fixture: newFixture(t, builtinModule)}
-	x.env = append(x.env, opts.env...)
-	x.withReloader()
+	x := &builtHost{fixture: newFixture(t, hosttest.Builtin)}
+	x.Env = append(x.Env, opts.env...)
+	x.AddReloader()
 	if opts.before != nil {
 		opts.before(x.fixture)
 	}
-	x.host = x.buildHostAs(opts.flags...)
+	x.Host = x.GoBuild("./host", opts.flags...)
 	if opts.after != nil {
 		opts.after(x.fixture)
 	}
@@ -294,21 +48,21 @@ func newBuilt(t *testing.T, opts builtOptions) *builtHost {
 	if _, err := x.plan(x.b, "./plugins/shop.v1"); err != nil { // takes the sources for what the host was built from
 		t.Fatal(err)
 	}
-	x.h = x.start(x.host, opts.env...)
+	x.h = x.Start(x.Host, opts.env...)
 	return x
 }
 
 // expect says something and compares the answer.
 func (x *builtHost) expect(want []string, words ...any) {
-	x.t.Helper()
-	if got := x.h.say(words...); !slices.Equal(got, want) {
-		x.t.Errorf("%v: got\n%s\nwant\n%s", words, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	x.T.Helper()
+	if got := x.h.Say(words...); !slices.Equal(got, want) {
+		x.T.Errorf("%v: got\n%s\nwant\n%s", words, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
 // swap builds the plugin as it is and loads it.
 func (x *builtHost) swap(notes ...string) *Artifact {
-	x.t.Helper()
+	x.T.Helper()
 	a := x.build(x.b, "./plugins/shop.v1")
 	x.expect(append([]string{"loaded swapped"}, notes...), "load", a.Path)
 	return a
@@ -320,11 +74,11 @@ func TestBuiltinStateGoesOnInTheFirstGeneration(t *testing.T) {
 		flags, env []string
 	}
 	rows := []row{{name: "plain"}}
-	if everything() {
+	if hosttest.Everything() {
 		rows = append(rows,
 			row{name: "stripped", flags: []string{"-trimpath", "-ldflags=-s -w"}, env: []string{"GOGC=1", "GODEBUG=gccheckmark=1"}},
 			row{name: "pie", flags: []string{"-buildmode=pie"}})
-		for _, other := range toolchains(t) {
+		for _, other := range hosttest.Toolchains(t) {
 			rows = append(rows, row{name: other, env: []string{"GOTOOLCHAIN=" + other}})
 		}
 	}
@@ -335,14 +89,14 @@ func TestBuiltinStateGoesOnInTheFirstGeneration(t *testing.T) {
 
 			const gone = "note HG0002 example.com/built/plugins/shop.v1.added: the new code has no such variable, and its value is gone"
 			const file = "plugins/shop.v1/shop.go"
-			x.edit(file, `version = "built-in"`, `version = "one"`)
-			x.edit(file, "n    int\n\tname string", "extra [3]string\n\tname string\n\tn    int")
-			x.edit(file, "n: 100", "n: 1")
-			x.edit(file, "return 2 * n", "return 3 * n")
-			x.edit(file, "dropped = 1", "added   = 1")
-			x.edit(file, "\tunused  int\n", "\tunused  string\n")
-			x.edit("plugins/shop.v1/below/below.go", "next *node\n\tn    int", "n    int64\n\tnext *node")
-			x.edit("plugins/shop.v1/below/below.go", "return first.n", "return int(first.n)")
+			x.Edit(file, `version = "built-in"`, `version = "one"`)
+			x.Edit(file, "n    int\n\tname string", "extra [3]string\n\tname string\n\tn    int")
+			x.Edit(file, "n: 100", "n: 1")
+			x.Edit(file, "return 2 * n", "return 3 * n")
+			x.Edit(file, "dropped = 1", "added   = 1")
+			x.Edit(file, "\tunused  int\n", "\tunused  string\n")
+			x.Edit("plugins/shop.v1/below/below.go", "next *node\n\tn    int", "n    int64\n\tnext *node")
+			x.Edit("plugins/shop.v1/below/below.go", "return first.n", "return int(first.n)")
 			first := x.swap()
 			if b := first.Manifest.Builtin; b == nil || b.Reason != "" || !slices.Equal(b.Packages, []string{"example.com/built/plugins/shop.v1", "example.com/built/plugins/shop.v1/below"}) {
 				t.Fatalf("the manifest says %+v", b)
@@ -357,8 +111,8 @@ func TestBuiltinStateGoesOnInTheFirstGeneration(t *testing.T) {
 			x.expect([]string{"rolled-back swapped"}, "rollback", 1)
 			x.expect([]string{"one runs 4 n 104 same true boxes 11 12 keyed 10 ab below 14 apply 6"}, "run")
 
-			x.edit(file, `version = "one"`, `version = "two"`)
-			x.edit(file, "n    int\n}", "n    int32\n}")
+			x.Edit(file, `version = "one"`, `version = "two"`)
+			x.Edit(file, "n    int\n}", "n    int32\n}")
 			x.swap()
 			x.expect(nil, "collect")
 			x.expect([]string{"two runs 5 n 105 same true boxes 12 13 keyed 11 ab below 15 apply 6"}, "run")
@@ -376,9 +130,9 @@ func TestBuiltinStateIsReadWhileItIsWrittenTo(t *testing.T) {
 	x := newBuilt(t, builtOptions{})
 	x.expect(nil, "churn")
 	for n := range 8 {
-		x.edit("plugins/shop.v1/shop.go", "version = \"", "version = \"x")
+		x.Edit("plugins/shop.v1/shop.go", "version = \"", "version = \"x")
 		x.swap(inside)
-		if got := x.h.say("whole"); len(got) != 1 || !strings.HasSuffix(got[0], "built-in whole true") && n > 0 {
+		if got := x.h.Say("whole"); len(got) != 1 || !strings.HasSuffix(got[0], "built-in whole true") && n > 0 {
 			t.Errorf("generation %d: %q", n+1, got)
 		}
 		x.expect([]string{"rolled-back swapped", inside}, "rollback", 0)
@@ -394,12 +148,12 @@ func TestNoCallIsLostOnTheWayFromAndToTheBuiltin(t *testing.T) {
 	x := newBuilt(t, builtOptions{})
 	x.expect(nil, "hammer")
 	for n := range 6 {
-		x.edit(file, "n    int\n", fmt.Sprintf("f%d   [2]int\n\tn    int\n", n))
+		x.Edit(file, "n    int\n", fmt.Sprintf("f%d   [2]int\n\tn    int\n", n))
 		x.swap()
 		x.expect([]string{"rolled-back swapped"}, "rollback", 0)
 	}
 	x.swap()
-	calls := x.h.say("settle")
+	calls := x.h.Say("settle")
 	total, err := strconv.Atoi(strings.Join(calls, ""))
 	if err != nil || total == 0 {
 		t.Fatalf("%q", calls)
@@ -411,18 +165,18 @@ func TestNoCallIsLostOnTheWayFromAndToTheBuiltin(t *testing.T) {
 func TestBuiltinStateOfPackagesWithCAndAssembly(t *testing.T) {
 	const file = "plugins/shop.v1/shop.go"
 	x := newBuilt(t, builtOptions{before: func(f *fixture) {
-		f.write("plugins/shop.v1/native/native.go", "package native\n\n// static int twice(int n) { return 2 * n; }\n// struct point { int x, y; };\nimport \"C\"\n\n"+
+		f.Write("plugins/shop.v1/native/native.go", "package native\n\n// static int twice(int n) { return 2 * n; }\n// struct point { int x, y; };\nimport \"C\"\n\n"+
 			"var at = C.struct_point{x: 1}\n\nfunc Move() int { at.x++; at.y = C.twice(at.x); return int(at.y) }\n")
-		f.write("plugins/shop.v1/asm/asm.go", "package asm\n\nvar seen = map[int]int{}\n\nfunc See(n int) int { seen[same(n)]++; return seen[n] }\n\nfunc same(n int) int\n")
-		f.write("plugins/shop.v1/asm/asm_amd64.s", "#include \"textflag.h\"\n\nTEXT ·same(SB), NOSPLIT, $0-16\n\tMOVQ n+0(FP), AX\n\tMOVQ AX, ret+8(FP)\n\tRET\n")
-		f.edit(file, `import (`, "import (\n\t\"example.com/built/plugins/shop.v1/asm\"\n\t\"example.com/built/plugins/shop.v1/native\"")
-		f.edit(file, `" apply ", apply(2))`, `" native ", native.Move(), " asm ", asm.See(1))`)
+		f.Write("plugins/shop.v1/asm/asm.go", "package asm\n\nvar seen = map[int]int{}\n\nfunc See(n int) int { seen[same(n)]++; return seen[n] }\n\nfunc same(n int) int\n")
+		f.Write("plugins/shop.v1/asm/asm_amd64.s", "#include \"textflag.h\"\n\nTEXT ·same(SB), NOSPLIT, $0-16\n\tMOVQ n+0(FP), AX\n\tMOVQ AX, ret+8(FP)\n\tRET\n")
+		f.Edit(file, `import (`, "import (\n\t\"example.com/built/plugins/shop.v1/asm\"\n\t\"example.com/built/plugins/shop.v1/native\"")
+		f.Edit(file, `" apply ", apply(2))`, `" native ", native.Move(), " asm ", asm.See(1))`)
 	}})
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 native 4 asm 1"}, "run")
-	x.edit(file, `version = "built-in"`, `version = "one"`)
-	x.edit("plugins/shop.v1/asm/asm.go", "map[int]int", "map[int]int64")
-	x.edit("plugins/shop.v1/asm/asm.go", "return seen", "return int(seen")
-	x.edit("plugins/shop.v1/asm/asm.go", "[n] }", "[n]) }")
+	x.Edit(file, `version = "built-in"`, `version = "one"`)
+	x.Edit("plugins/shop.v1/asm/asm.go", "map[int]int", "map[int]int64")
+	x.Edit("plugins/shop.v1/asm/asm.go", "return seen", "return int(seen")
+	x.Edit("plugins/shop.v1/asm/asm.go", "[n] }", "[n]) }")
 	x.swap()
 	x.expect([]string{"one runs 2 n 102 same true boxes 9 10 keyed 8 ab below 12 native 6 asm 2"}, "run")
 	x.expect([]string{"rolled-back swapped"}, "rollback", 0)
@@ -434,23 +188,23 @@ func TestBuiltinStateOfPackagesWithCAndAssembly(t *testing.T) {
 func TestHotMigrateIsGivenTheBuiltin(t *testing.T) {
 	const file = "plugins/shop.v1/shop.go"
 	x := newBuilt(t, builtOptions{before: func(f *fixture) {
-		f.edit(file, "\tunused  int\n", "\tmu sync.Mutex\n\tLimit = 3\n")
-		f.edit(file, "guarded.Lock()", "mu.Lock(); defer mu.Unlock(); Limit++; guarded.Lock()")
-		f.edit(file, `" apply ", apply(2))`, `" limit ", Limit)`)
+		f.Edit(file, "\tunused  int\n", "\tmu sync.Mutex\n\tLimit = 3\n")
+		f.Edit(file, "guarded.Lock()", "mu.Lock(); defer mu.Unlock(); Limit++; guarded.Lock()")
+		f.Edit(file, `" apply ", apply(2))`, `" limit ", Limit)`)
 	}})
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 limit 4"}, "run")
-	x.edit(file, `version = "built-in"`, `version = "one"`)
-	x.edit(file, "Limit = 3", `Limit = "none"`)
-	x.edit(file, "Limit++; ", `Limit += "."; `)
+	x.Edit(file, `version = "built-in"`, `version = "one"`)
+	x.Edit(file, "Limit = 3", `Limit = "none"`)
+	x.Edit(file, "Limit++; ", `Limit += "."; `)
 	a := x.build(x.b, "./plugins/shop.v1")
-	if got := x.h.say("load", a.Path); len(got) != 1 || !strings.HasPrefix(got[0], "failed HG0032 ") {
+	if got := x.h.Say("load", a.Path); len(got) != 1 || !strings.HasPrefix(got[0], "failed HG0032 ") {
 		t.Fatalf("%q", got)
 	}
 	x.expect([]string{"built-in runs 2 n 102 same true boxes 9 10 keyed 8 ab below 12 limit 5"}, "run")
-	x.write("plugins/shop.v1/migrate.go", "package shop\n\nimport \"fmt\"\n\nfunc HotMigrate(old map[string]any) error {\n"+
+	x.Write("plugins/shop.v1/migrate.go", "package shop\n\nimport \"fmt\"\n\nfunc HotMigrate(old map[string]any) error {\n"+
 		"\tLimit = fmt.Sprint(*old[\"Limit\"].(*int), old[\"example.com/built/plugins/shop.v1.Limit\"] == old[\"Limit\"])\n\treturn nil\n}\n")
 	a = x.build(x.b, "./plugins/shop.v1")
-	if got := x.h.say("load", a.Path); len(got) != 2 || got[0] != "loaded swapped" || !strings.HasPrefix(got[1], "note HG0032 ") {
+	if got := x.h.Say("load", a.Path); len(got) != 2 || got[0] != "loaded swapped" || !strings.HasPrefix(got[1], "note HG0032 ") {
 		t.Fatalf("%q", got)
 	}
 	x.expect([]string{"one runs 3 n 103 same true boxes 10 11 keyed 9 ab below 13 limit 5 true."}, "run")
@@ -459,7 +213,7 @@ func TestHotMigrateIsGivenTheBuiltin(t *testing.T) {
 // A list defines nothing that others could come to use.
 func TestAListIsForItsArtifactAlone(t *testing.T) {
 	x := newBuilt(t, builtOptions{})
-	x.edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
+	x.Edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
 	a := x.build(x.b, "./plugins/shop.v1")
 	f, err := elf.Open(a.Path)
 	if err != nil {
@@ -517,22 +271,22 @@ func TestAWriteAtTheWrongMomentDoesNotHaveTheBuiltinStartAnew(t *testing.T) {
 	x := newBuilt(t, builtOptions{})
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
 	const shop, below = "plugins/shop.v1/shop.go", "plugins/shop.v1/below/below.go"
-	x.edit(shop, `version = "built-in"`, `version = "one"`)
+	x.Edit(shop, `version = "built-in"`, `version = "one"`)
 	p, err := x.plan(x.b, "./plugins/shop.v1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(x.root, below)
+	file := filepath.Join(x.Root, below)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.write(below, "")
+	x.Write(below, "")
 	var changed *ChangedError
 	if _, err := x.b.Build(context.Background(), p); !errors.As(err, &changed) || changed.File != file {
 		t.Fatalf("built with an empty file: %v", err)
 	}
-	x.write(below, string(text))
+	x.Write(below, string(text))
 	if a := x.swap(); a.Manifest.Builtin.Reason != "" {
 		t.Errorf("the manifest says %+v", a.Manifest.Builtin)
 	}
@@ -549,9 +303,9 @@ func TestADriftedBuiltinStartsAnew(t *testing.T) {
 		{"the size of a variable", shop, "p [9]*int }", "p [9]*int; w int }", "shop.v1.still differs"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			x := newBuilt(t, builtOptions{after: func(f *fixture) { f.edit(row.file, row.old, row.text) }})
+			x := newBuilt(t, builtOptions{after: func(f *fixture) { f.Edit(row.file, row.old, row.text) }})
 			x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
-			x.edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
+			x.Edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
 			a := x.build(x.b, "./plugins/shop.v1")
 			b := a.Manifest.Builtin
 			if b == nil || b.Code != "HG0094" || !strings.Contains(b.Reason, row.what) {
@@ -559,7 +313,7 @@ func TestADriftedBuiltinStartsAnew(t *testing.T) {
 			}
 			note := "note HG0094 package variables start anew: " + b.Reason
 			x.expect([]string{"loaded swapped", note}, "load", a.Path)
-			if got := x.h.say("run"); len(got) != 1 || !strings.HasPrefix(got[0], "one runs 1 n 101 ") {
+			if got := x.h.Say("run"); len(got) != 1 || !strings.HasPrefix(got[0], "one runs 1 n 101 ") {
 				t.Errorf("%q", got)
 			}
 			x.expect([]string{"rolled-back swapped", "note HG0094 the built-in goes on with its own package variables: " + b.Reason}, "rollback", 0)

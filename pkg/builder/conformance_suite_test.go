@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // suite is a copy of the fixture's module and what was built of it.
@@ -64,7 +66,7 @@ func newSuite(t *testing.T) *suite {
 			s.plugins = append(s.plugins, p)
 		}
 	}
-	if everything() && len(s.plugins) != len(conformance) {
+	if hosttest.Everything() && len(s.plugins) != len(conformance) {
 		t.Fatalf("%d plugins in the table, %d in the fixture", len(conformance), len(s.plugins))
 	}
 	return s
@@ -74,7 +76,7 @@ func newSuite(t *testing.T) *suite {
 func (s *suite) covers(plugin string) bool {
 	for _, row := range conformance {
 		if row.plugin == plugin {
-			return row.short || everything()
+			return row.short || hosttest.Everything()
 		}
 	}
 	s.t.Fatalf("plugin %s is in no row of the table", plugin)

@@ -8,18 +8,20 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 func TestListHasNothingOfThePlugin(t *testing.T) {
-	f := newFixture(t, builtinModule)
-	f.withReloader()
-	f.host = f.buildHostAs()
+	f := newFixture(t, hosttest.Builtin)
+	f.AddReloader()
+	f.Host = f.GoBuild("./host")
 	b := f.builder(Options{Resident: true, Keep: -1})
 	t.Cleanup(func() { b.Close() })
 	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
 	list := func() *Artifact {
 		t.Helper()
-		a, err := b.BuildList(context.Background(), Host{Binary: f.host}, plugin, []Plugin{plugin})
+		a, err := b.BuildList(context.Background(), Host{Binary: f.Host}, plugin, []Plugin{plugin})
 		if err != nil || a == nil {
 			t.Fatal(a, err)
 		}
@@ -36,35 +38,35 @@ func TestListHasNothingOfThePlugin(t *testing.T) {
 	}
 
 	// What the sources are by now does not matter.
-	f.edit("plugins/shop.v1/below/below.go", "func Count() int {", "func Count() int { var broken")
-	f.edit("host/main.go", "package main", "package main\n\nvar more = 1")
+	f.Edit("plugins/shop.v1/below/below.go", "func Count() int {", "func Count() int { var broken")
+	f.Edit("host/main.go", "package main", "package main\n\nvar more = 1")
 	if again := list(); again.Digest != a.Digest {
 		t.Errorf("a list of the same binary is another after an edit: %+v, was %+v", again.Manifest, m)
 	}
 
 	other := Plugin{Name: "other", ImportPath: "example.com/built/plugins/other"}
-	none, err := b.BuildList(context.Background(), Host{Binary: f.host}, other, []Plugin{plugin, other})
+	none, err := b.BuildList(context.Background(), Host{Binary: f.Host}, other, []Plugin{plugin, other})
 	if none != nil || err != nil {
 		t.Errorf("a list of a plugin that the host does not have: %v, %v", none, err)
 	}
 }
 
 func TestListNeedsTheSourcesOfTheHost(t *testing.T) {
-	f := newFixture(t, builtinModule)
-	f.withReloader()
-	f.host = f.buildHostAs()
-	f.edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2") // before anybody looked
+	f := newFixture(t, hosttest.Builtin)
+	f.AddReloader()
+	f.Host = f.GoBuild("./host")
+	f.Edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2") // before anybody looked
 	b := f.builder(Options{Keep: -1})
 	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
-	_, err := b.BuildList(context.Background(), Host{Binary: f.host}, plugin, []Plugin{plugin})
+	_, err := b.BuildList(context.Background(), Host{Binary: f.Host}, plugin, []Plugin{plugin})
 	if c := (*ConflictError)(nil); !errors.As(err, &c) || c.Evidence[0].Rule != ruleDrift {
 		t.Errorf("a list of what the host was not built from: %v", err)
 	}
 }
 
 func TestReinitialisedAreThoseWithAnotherInitialiser(t *testing.T) {
-	f := newFixture(t, builtinModule)
-	f.withReloader()
+	f := newFixture(t, hosttest.Builtin)
+	f.AddReloader()
 	b := f.builder(Options{Keep: -1})
 	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
 	host := func(name string) Host {
@@ -76,9 +78,9 @@ func TestReinitialisedAreThoseWithAnotherInitialiser(t *testing.T) {
 		return Host{Binary: hb.Binary}
 	}
 	before := host("before")
-	f.edit("plugins/shop.v1/below/below.go", "n: 10", "n: 11")
-	f.edit("plugins/shop.v1/shop.go", "return map[string]int", "// the same\n\treturn map[string]int")
-	f.edit("plugins/shop.v1/shop.go", `const version = "built-in"`, "const version = \"next\"\n\nvar more = 1")
+	f.Edit("plugins/shop.v1/below/below.go", "n: 10", "n: 11")
+	f.Edit("plugins/shop.v1/shop.go", "return map[string]int", "// the same\n\treturn map[string]int")
+	f.Edit("plugins/shop.v1/shop.go", `const version = "built-in"`, "const version = \"next\"\n\nvar more = 1")
 	after := host("after")
 	names, err := b.Reinitialised(context.Background(), before, after, plugin, []Plugin{plugin})
 	if want := []string{"example.com/built/plugins/shop.v1/below.first"}; err != nil || !slices.Equal(names, want) {

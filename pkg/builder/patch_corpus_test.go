@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 func TestPatchCorpus(t *testing.T) {
@@ -33,24 +35,23 @@ func TestPatchCorpus(t *testing.T) {
 
 // build builds the host and the builder that all cases share.
 func (x *corpus) build() {
-	x.t.Helper()
+	x.T.Helper()
 	x.b = x.builder(Options{Resident: true})
-	x.t.Cleanup(func() { x.b.Close() })
-	x.host = filepath.Join(x.t.TempDir(), "host")
-	if _, err := x.b.BuildHost(x.t.Context(), "./host", x.host); err != nil {
+	x.T.Cleanup(func() { x.b.Close() })
+	x.Host = filepath.Join(x.T.TempDir(), "host")
+	if _, err := x.b.BuildHost(x.T.Context(), "./host", x.Host); err != nil {
 		if e := (*BuildError)(nil); errors.As(err, &e) {
-			x.t.Fatal(e.Output)
+			x.T.Fatal(e.Output)
 		}
-		x.t.Fatal(err)
+		x.T.Fatal(err)
 	}
 }
 
 // walk takes a process through all versions of a case.
 func (x *corpus) walk(t *testing.T, c *patchCase) {
-	f := *x.fixture
-	f.t = t
-	defer c.write(x.fixture, 0)
-	h := f.start(x.host)
+	f := x.In(t)
+	defer c.write(x.Module, 0)
+	h := f.Start(x.Host)
 	var found []string
 	add := func(version any, format string, args ...any) {
 		for line := range strings.Lines(fmt.Sprintf(format, args...)) {
@@ -58,15 +59,15 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 		}
 	}
 	ask := func(version any) {
-		for _, line := range h.say("case", c.name) {
+		for _, line := range h.Say("case", c.name) {
 			add(version, "says %s", line)
 		}
 	}
 	ask(0)
-	loaded, mapped := false, h.mapped()
+	loaded, files := false, mapped(h)
 	for v := 1; v <= c.last; v++ {
-		c.write(&f, v)
-		p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil)
+		c.write(f, v)
+		p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil)
 		if err != nil {
 			add(v, "%s", planError(err))
 			ask(v)
@@ -80,26 +81,26 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 		case p.Verdict == CanPatch && err != nil:
 			add(v, "%s", planError(err))
 		case p.Verdict == CanPatch:
-			said := h.say("load", a.Path)
+			said := h.Say("load", a.Path)
 			if len(said) != 1 || said[0] != "loaded" {
 				add(v, "%s", strings.Join(said, "\n"))
 			} else {
-				loaded, mapped = true, h.mapped()
+				loaded, files = true, mapped(h)
 			}
 		}
-		if now := h.mapped(); now != mapped {
-			t.Errorf("version %d was not loaded, and %d files are mapped, not %d", v, now, mapped)
+		if now := mapped(h); now != files {
+			t.Errorf("version %d was not loaded, and %d files are mapped, not %d", v, now, files)
 		}
 		ask(v)
 	}
 	if loaded {
-		if said := h.say("rollback", 0); len(said) != 1 || !strings.HasPrefix(said[0], "rolled-back") {
+		if said := h.Say("rollback", 0); len(said) != 1 || !strings.HasPrefix(said[0], "rolled-back") {
 			t.Errorf("rollback: %q", said)
 		}
 		ask("back")
 	}
-	c.write(&f, 0)
-	p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil)
+	c.write(f, 0)
+	p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil)
 	if err != nil {
 		t.Fatalf("back at the original: %v", err)
 	}
@@ -120,25 +121,24 @@ func (x *corpus) together(t *testing.T) {
 			last = max(last, c.last)
 		}
 	}
-	f := *x.fixture
-	f.t = t
+	f := x.In(t)
 	defer func() {
 		for _, c := range cases {
-			c.write(x.fixture, 0)
+			c.write(x.Module, 0)
 		}
 	}()
-	h := f.start(x.host)
+	h := f.Start(x.Host)
 	ask := func(c *patchCase, version string) {
-		if got, want := strings.Join(h.say("case", c.name), "\n"), c.says(version); got != want {
+		if got, want := strings.Join(h.Say("case", c.name), "\n"), c.says(version); got != want {
 			t.Errorf("%s says in version %s\n%s\nwant\n%s", c.name, version, got, want)
 		}
 	}
 	for v := range last + 1 {
 		if v > 0 {
 			for _, c := range cases {
-				c.write(&f, min(v, c.last))
+				c.write(f, min(v, c.last))
 			}
-			p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil)
+			p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil)
 			if err != nil {
 				t.Fatal(planError(err))
 			}
@@ -146,7 +146,7 @@ func (x *corpus) together(t *testing.T) {
 			if err != nil {
 				t.Fatal(planError(err), planned(p))
 			}
-			if said := h.say("load", a.Path); len(said) != 1 || said[0] != "loaded" {
+			if said := h.Say("load", a.Path); len(said) != 1 || said[0] != "loaded" {
 				t.Fatal(said)
 			}
 			t.Logf("version %d: %d functions, %d bytes", v, len(p.Functions), a.Bytes)
@@ -157,7 +157,7 @@ func (x *corpus) together(t *testing.T) {
 			}
 		}
 	}
-	if said := h.say("rollback", 0); len(said) != 1 || said[0] != "rolled-back" {
+	if said := h.Say("rollback", 0); len(said) != 1 || said[0] != "rolled-back" {
 		t.Errorf("rollback: %q", said)
 	}
 	for _, c := range cases {
@@ -168,11 +168,11 @@ func (x *corpus) together(t *testing.T) {
 }
 
 // mapped counts the files that the process has mapped.
-func (h *liveHost) mapped() int {
-	h.t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", h.cmd.Process.Pid))
+func mapped(h *hosttest.Process) int {
+	h.T.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", h.PID()))
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	files := map[string]bool{}
 	for line := range strings.Lines(string(maps)) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // generationModule is a host with two plugins, one of them a package main. What
@@ -217,49 +218,22 @@ func said(ev control.Event, err error) {
 }
 `
 
-// withReloader copies what hosts embed into the fixture's module: it needs no
-// other module.
-func (f *fixture) withReloader() {
-	f.t.Helper()
-	f.write("hotgo/go.mod", "module github.com/hotgo/hotgo\n\ngo 1.26\n")
-	for _, dir := range []string{"internal", "reloader"} {
-		err := filepath.WalkDir(filepath.Join("..", dir), func(path string, e fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case e.IsDir() && e.Name() == "testdata":
-				return fs.SkipDir
-			case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
-				return nil
-			}
-			data, err := os.ReadFile(path)
-			if err == nil {
-				f.write(filepath.Join("hotgo/pkg", strings.TrimPrefix(path, "../")), string(data))
-			}
-			return err
-		})
-		if err != nil {
-			f.t.Fatal(err)
-		}
-	}
-}
-
 // liveGenerations is a host of generationModule that runs, with the builder of what
 // it loads.
 type liveGenerations struct {
 	*fixture
 	b       *Builder
 	plugins []Plugin
-	h       *liveHost
+	h       *hosttest.Process
 }
 
 func newGenerations(t *testing.T) *liveGenerations {
 	g := &liveGenerations{fixture: newFixture(t, generationModule)}
-	g.withReloader()
-	g.host = filepath.Join(t.TempDir(), "host")
+	g.AddReloader()
+	g.Host = filepath.Join(t.TempDir(), "host")
 	g.b = g.builder(Options{Resident: true, Keep: -1})
 	t.Cleanup(func() { g.b.Close() })
-	if _, err := g.b.BuildHost(t.Context(), "./host", g.host); err != nil {
+	if _, err := g.b.BuildHost(t.Context(), "./host", g.Host); err != nil {
 		if e := (*BuildError)(nil); errors.As(err, &e) {
 			t.Fatal(e.Output)
 		}
@@ -269,17 +243,17 @@ func newGenerations(t *testing.T) *liveGenerations {
 	if g.plugins, err = g.b.Find(t.Context(), "./plugins/pricing", "./plugins/command"); err != nil {
 		t.Fatal(err)
 	}
-	g.h = g.start(g.host)
+	g.h = g.Start(g.Host)
 	return g
 }
 
 // in is for a subtest.
 func (g *liveGenerations) in(t *testing.T) *liveGenerations {
-	f, own := *g.fixture, *g
-	f.t, own.fixture = t, &f
-	was := g.h.t
-	g.h.t = t
-	t.Cleanup(func() { g.h.t = was })
+	own := *g
+	own.fixture = &fixture{g.In(t)}
+	was := g.h.T
+	g.h.T = t
+	t.Cleanup(func() { g.h.T = was })
 	return &own
 }
 
@@ -289,42 +263,42 @@ func (g *liveGenerations) plugin(name string) Plugin {
 
 // swap builds a plugin as it is and loads it. It gives its key.
 func (g *liveGenerations) swap(b *Builder, name string) string {
-	g.t.Helper()
-	snap, err := b.Snapshot(g.t.Context(), Host{Binary: g.host}, g.plugins)
+	g.T.Helper()
+	snap, err := b.Snapshot(g.T.Context(), Host{Binary: g.Host}, g.plugins)
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	i := slices.IndexFunc(g.plugins, func(p Plugin) bool { return p.Name == name })
 	if err := snap.Errors[name]; err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
-	a, err := b.Build(g.t.Context(), snap.Plans[i])
+	a, err := b.Build(g.T.Context(), snap.Plans[i])
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	g.expect("loaded swapped", "load", a.Path)
 	return snap.Plans[i].Key
 }
 
 func (g *liveGenerations) planPatch(b *Builder, name, key string) *PatchPlan {
-	g.t.Helper()
-	p, err := b.PlanGenerationPatch(g.t.Context(), Host{Binary: g.host}, g.plugin(name), g.plugins, key)
+	g.T.Helper()
+	p, err := b.PlanGenerationPatch(g.T.Context(), Host{Binary: g.Host}, g.plugin(name), g.plugins, key)
 	if err != nil {
-		g.t.Fatalf("%v %s", err, planError(err))
+		g.T.Fatalf("%v %s", err, planError(err))
 	}
 	return p
 }
 
 // patch patches a generation with the plugin as it is.
 func (g *liveGenerations) patch(b *Builder, name, key string) *PatchPlan {
-	g.t.Helper()
+	g.T.Helper()
 	p := g.planPatch(b, name, key)
 	a, err := b.BuildPatch(context.Background(), p)
 	if err != nil {
-		g.t.Fatalf("%s%s", planError(err), planned(p))
+		g.T.Fatalf("%s%s", planError(err), planned(p))
 	}
 	if m := a.Manifest; p.Base != key || p.Name != name || m.Plugin != name || m.Patch == nil || m.Patch.Base != key {
-		g.t.Errorf("plan %+v, manifest %+v", p, m)
+		g.T.Errorf("plan %+v, manifest %+v", p, m)
 	}
 	g.expect("loaded patched", "load", a.Path)
 	return p
@@ -332,19 +306,19 @@ func (g *liveGenerations) patch(b *Builder, name, key string) *PatchPlan {
 
 // original writes the plugins as they were in the beginning.
 func (g *liveGenerations) original() {
-	g.t.Helper()
+	g.T.Helper()
 	for _, f := range txtar.Parse([]byte(generationModule)).Files {
 		if strings.HasPrefix(f.Name, "plugins/") {
-			g.write(f.Name, string(f.Data))
+			g.Write(f.Name, string(f.Data))
 		}
 	}
 }
 
 // expect says something to the host and compares its answer.
 func (g *liveGenerations) expect(want string, words ...any) {
-	g.t.Helper()
-	if got := strings.Join(g.h.say(words...), "\n"); got != want {
-		g.t.Fatalf("%v: the host says\n\t%s\nwant\n\t%s", words, got, want)
+	g.T.Helper()
+	if got := strings.Join(g.h.Say(words...), "\n"); got != want {
+		g.T.Fatalf("%v: the host says\n\t%s\nwant\n\t%s", words, got, want)
 	}
 }
 
@@ -353,16 +327,16 @@ const pricingFile, rulesFile = "plugins/pricing/pricing.go", "plugins/pricing/ru
 func TestPatchedGenerationKeepsItsVariables(t *testing.T) {
 	g := newGenerations(t)
 	key := g.swap(g.b, "pricing")
-	g.h.say("open")
+	g.h.Say("open")
 	g.expect("calls 1 seen 1 total 10 net 10 pairs 1 rule 1003 same true *pricing.flat 101", "quote", "a")
 	g.expect("105 17", "order")
 
 	// A function, a method behind an interface, one inlined into another package,
 	// a constant.
-	g.edit(pricingFile, "return n * 10", "return n * 20")
-	g.edit(pricingFile, "return f.base + n", "return f.base - n")
-	g.edit(rulesFile, "return n + used", "return n + 10*used")
-	g.edit("plugins/pricing/rules/deep/deep.go", "1000", "2000")
+	g.Edit(pricingFile, "return n * 10", "return n * 20")
+	g.Edit(pricingFile, "return f.base + n", "return f.base - n")
+	g.Edit(rulesFile, "return n + used", "return n + 10*used")
+	g.Edit("plugins/pricing/rules/deep/deep.go", "1000", "2000")
 	p := g.patch(g.b, "pricing", key)
 	want := []string{
 		"changed pricing.(*flat).Price", "changed pricing.Quote (inlines rules.step, which changed)", "changed pricing.net",
@@ -374,11 +348,11 @@ func TestPatchedGenerationKeepsItsVariables(t *testing.T) {
 	g.expect("95 27", "order")
 
 	// What is new stays; what was edited before is edited still.
-	g.edit(pricingFile, "func net(n int)", "var fresh = 5\n\nvar grid [700]pair\n\ntype added struct{ n int }\n\nfunc (a added) String() string { return fmt.Sprint(\"added \", a.n) }\n\nfunc net(n int)")
-	g.edit(pricingFile, "//go:noinline\n", "")
-	g.edit(pricingFile, "calls++\n", "calls++\n\tfresh++\n\tdefer func() { fresh++ }()\n")
-	g.edit(pricingFile, `describe(kept))`, `describe(kept), " ", added{fresh}, filled())`)
-	g.edit(pricingFile, "func describe(", `func filled() bool {
+	g.Edit(pricingFile, "func net(n int)", "var fresh = 5\n\nvar grid [700]pair\n\ntype added struct{ n int }\n\nfunc (a added) String() string { return fmt.Sprint(\"added \", a.n) }\n\nfunc net(n int)")
+	g.Edit(pricingFile, "//go:noinline\n", "")
+	g.Edit(pricingFile, "calls++\n", "calls++\n\tfresh++\n\tdefer func() { fresh++ }()\n")
+	g.Edit(pricingFile, `describe(kept))`, `describe(kept), " ", added{fresh}, filled())`)
+	g.Edit(pricingFile, "func describe(", `func filled() bool {
 	if grid[699].own == nil {
 		grid[699] = pair{own: &flat{base: 3}, text: fmt.Sprint("te", "xt"), order: api.Order{Pricer: &flat{base: 4}}}
 	}
@@ -390,12 +364,12 @@ func TestPatchedGenerationKeepsItsVariables(t *testing.T) {
 }
 
 func describe(`)
-	g.edit(pricingFile, "\t\"sync/atomic\"", "\t\"runtime\"\n\t\"sync/atomic\"")
+	g.Edit(pricingFile, "\t\"sync/atomic\"", "\t\"runtime\"\n\t\"sync/atomic\"")
 	if got := planned(g.patch(g.b, "pricing", key)); strings.Contains(got, "otgoState") {
 		t.Errorf("what hotgo adds is shown:\n%s", got)
 	}
 	g.expect("calls 3 seen 3 total 110 net 20 pairs 1 rule 2032 same true *pricing.flat 99 added 6 true", "quote", "a")
-	g.edit(pricingFile, `"added "`, `"ADDED "`)
+	g.Edit(pricingFile, `"added "`, `"ADDED "`)
 	g.patch(g.b, "pricing", key)
 	g.expect("calls 4 seen 4 total 190 net 20 pairs 1 rule 2042 same true *pricing.flat 99 ADDED 8 true", "quote", "a")
 
@@ -405,8 +379,8 @@ func describe(`)
 	// The host is patched as well, and knows its own variables.
 	g.expect("hello 1", "ask")
 	g.original()
-	g.edit("host/main.go", `"hello "`, `"HELLO "`)
-	hp, err := g.b.PlanPatch(t.Context(), Host{Binary: g.host}, g.plugins)
+	g.Edit("host/main.go", `"hello "`, `"HELLO "`)
+	hp, err := g.b.PlanPatch(t.Context(), Host{Binary: g.Host}, g.plugins)
 	if err != nil {
 		t.Fatal(err, planError(err))
 	}
@@ -416,7 +390,7 @@ func describe(`)
 	}
 	g.expect("loaded patched", "load", ha.Path)
 	g.expect("HELLO 2", "ask")
-	g.edit("host/main.go", `"HELLO "`, `"hello "`)
+	g.Edit("host/main.go", `"HELLO "`, `"hello "`)
 
 	if p := g.planPatch(g.b, "pricing", key); p.Verdict != NoDifference || len(p.Packages)+len(p.Functions) > 0 {
 		t.Errorf("back at the generation's own text: %s", planned(p))
@@ -426,11 +400,11 @@ func describe(`)
 
 	// A new generation, which takes over what the one before has, and patches of
 	// that one.
-	g.edit(pricingFile, "calls int", "calls int64")
-	g.edit(pricingFile, "net(calls)", "net(int(calls))")
+	g.Edit(pricingFile, "calls int", "calls int64")
+	g.Edit(pricingFile, "net(calls)", "net(int(calls))")
 	key = g.swap(g.b, "pricing")
 	g.expect("calls 6 seen 6 total 300 net 10 pairs 1 rule 1008 same true *pricing.flat 101", "quote", "a")
-	g.edit(pricingFile, "return n * 10", "return n * 30")
+	g.Edit(pricingFile, "return n * 10", "return n * 30")
 	p = g.patch(g.b, "pricing", key)
 	g.expect("calls 7 seen 7 total 510 net 30 pairs 1 rule 1009 same true *pricing.flat 101", "quote", "a")
 	g.expect("HELLO 3", "ask")
@@ -445,13 +419,13 @@ func describe(`)
 // ofFull patches a generation whose artifact has a copy of all that it uses, by
 // a builder that has to find everything out.
 func (g *liveGenerations) ofFull() {
-	t := g.t
+	t := g.T
 	g.original()
 	full := g.builder(Options{Link: "full", Dir: g.b.opts.Dir})
 	key := g.swap(full, "pricing")
 	g.expect("calls 8 seen 8 total 590 net 10 pairs 1 rule 1010 same true *pricing.flat 101", "quote", "a")
-	g.edit(pricingFile, "return n * 10", "return n * 40")
-	g.edit(pricingFile, "return f.base + n", "return f.base - n")
+	g.Edit(pricingFile, "return n * 10", "return n * 40")
+	g.Edit(pricingFile, "return f.base + n", "return f.base - n")
 	p := g.patch(g.builder(Options{Dir: g.b.opts.Dir}), "pricing", key)
 	if len(p.Functions) != 2 {
 		t.Error(planned(p))
@@ -465,7 +439,7 @@ func (g *liveGenerations) ofCommand() {
 	g.expect("run 1", "run")
 	for n, text := range []string{"run", "walk", "fly"} {
 		if n > 0 {
-			g.edit("plugins/command/command.go", []string{"run ", "walk "}[n-1], text+" ")
+			g.Edit("plugins/command/command.go", []string{"run ", "walk "}[n-1], text+" ")
 			g.patch(g.b, "command", key)
 		}
 		g.expect(fmt.Sprint(text, " ", n+2), "run")
@@ -474,10 +448,10 @@ func (g *liveGenerations) ofCommand() {
 
 // ofUnknown plans patches of what the builder does not know.
 func (g *liveGenerations) ofUnknown(key string) {
-	t := g.t
+	t := g.T
 	unknown := func(b *Builder, key string) {
 		t.Helper()
-		_, err := b.PlanGenerationPatch(t.Context(), Host{Binary: g.host}, g.plugin("pricing"), g.plugins, key)
+		_, err := b.PlanGenerationPatch(t.Context(), Host{Binary: g.Host}, g.plugin("pricing"), g.plugins, key)
 		if c, ok := errors.AsType[*ConflictError](err); !ok || c.Evidence[0].Rule != ruleDrift || !strings.Contains(c.Next, "swap") {
 			t.Errorf("%v", err)
 		}
@@ -491,7 +465,7 @@ func (g *liveGenerations) ofUnknown(key string) {
 	if err := os.Remove(a.Path); err != nil {
 		t.Fatal(err)
 	}
-	g.edit(pricingFile, "return n * 40", "return n * 50")
+	g.Edit(pricingFile, "return n * 40", "return n * 50")
 	unknown(g.b, key)
 }
 
@@ -501,7 +475,7 @@ func containsAll(text string, lines []string) bool {
 
 // refusals makes edits that no patch of a generation can carry, each alone.
 func (g *liveGenerations) refusals(key string) {
-	t := g.t
+	t := g.T
 	for name, edit := range map[string]struct {
 		file, old, text string
 		want            string
@@ -518,15 +492,15 @@ func (g *liveGenerations) refusals(key string) {
 		"signature":                 {pricingFile, "Price(n int) int", "Price(n int, _ ...int) int", ""},
 	} {
 		t.(*testing.T).Run(name, func(t *testing.T) {
-			data, err := os.ReadFile(filepath.Join(g.root, edit.file))
+			data, err := os.ReadFile(filepath.Join(g.Root, edit.file))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer g.write(edit.file, string(data))
-			g.edit(edit.file, edit.old, edit.text)
-			p, err := g.b.PlanGenerationPatch(t.Context(), Host{Binary: g.host}, g.plugin("pricing"), g.plugins, key)
+			defer g.Write(edit.file, string(data))
+			g.Edit(edit.file, edit.old, edit.text)
+			p, err := g.b.PlanGenerationPatch(t.Context(), Host{Binary: g.Host}, g.plugin("pricing"), g.plugins, key)
 			if edit.want == "" {
-				if be, ok := errors.AsType[*BuildError](err); !ok || len(be.Diagnostics) == 0 || be.Diagnostics[0].File != filepath.Join(g.root, edit.file) {
+				if be, ok := errors.AsType[*BuildError](err); !ok || len(be.Diagnostics) == 0 || be.Diagnostics[0].File != filepath.Join(g.Root, edit.file) {
 					t.Errorf("%v, %+v", p, err)
 				}
 				return
@@ -549,10 +523,10 @@ func (g *liveGenerations) refusals(key string) {
 
 // ofShared edits a package that the plugin shares with the host.
 func (g *liveGenerations) ofShared(key string) {
-	g.edit("api/api.go", "type Order", "var More int\n\ntype Order")
-	defer g.edit("api/api.go", "var More int\n\n", "")
-	_, err := g.b.PlanGenerationPatch(g.t.Context(), Host{Binary: g.host}, g.plugin("pricing"), g.plugins, key)
+	g.Edit("api/api.go", "type Order", "var More int\n\ntype Order")
+	defer g.Edit("api/api.go", "var More int\n\n", "")
+	_, err := g.b.PlanGenerationPatch(g.T.Context(), Host{Binary: g.Host}, g.plugin("pricing"), g.plugins, key)
 	if c, ok := errors.AsType[*ConflictError](err); !ok || c.Evidence[0].Rule != ruleShared {
-		g.t.Errorf("%v", err)
+		g.T.Errorf("%v", err)
 	}
 }

@@ -4,11 +4,12 @@ package builder
 
 import (
 	"errors"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // TestPatchesFitEveryHost takes a part of the corpus through hosts that are built
@@ -27,11 +28,11 @@ func TestPatchesFitEveryHost(t *testing.T) {
 	rows := []row{
 		{name: "trimpath, stripped, tags", flags: []string{"-trimpath", "-ldflags=-s -w", "-tags=special"}, functions: true},
 	}
-	if everything() {
+	if hosttest.Everything() {
 		rows = append(rows,
 			row{name: "race", flags: []string{"-race"}},
 			row{name: "pie", flags: []string{"-buildmode=pie"}, functions: true})
-		for _, other := range toolchains(t) {
+		for _, other := range hosttest.Toolchains(t) {
 			rows = append(rows, row{name: other, env: []string{"GOTOOLCHAIN=" + other}})
 		}
 	}
@@ -39,16 +40,11 @@ func TestPatchesFitEveryHost(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			x := newCorpus(t, func(c *patchCase) bool { return slices.Contains(some, c.name) })
-			x.env = append(x.env, row.env...)
-			x.host = filepath.Join(t.TempDir(), "host")
-			cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-buildvcs=false", "-o", x.host}, row.flags...), "./host")...)
-			cmd.Dir, cmd.Env = x.root, x.env
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("build the host: %v\n%s", err, out)
-			}
+			x.Env = append(x.Env, row.env...)
+			x.Host = x.GoBuild("./host", row.flags...)
 			x.b = x.builder(Options{Resident: true})
 			t.Cleanup(func() { x.b.Close() })
-			if _, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil); err != nil {
+			if _, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil); err != nil {
 				t.Fatal(planError(err))
 			}
 			for _, c := range x.cases {
@@ -122,35 +118,25 @@ func TestDriftIsRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, driftModule)
-			f.buildDrift()
-			f.edit(row.file, row.old, row.text)
+			f.Host = f.GoBuild(".")
+			f.Edit(row.file, row.old, row.text)
 			b := f.builder(Options{})
 			defer b.Close()
-			p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+			p, err := b.PlanPatch(t.Context(), Host{Binary: f.Host}, nil)
 			if err != nil {
 				t.Fatal(planError(err))
 			}
 			if !p.Assumed {
 				t.Error("nobody wrote down what the host was built from, and it is not called assumed")
 			}
-			f.edit("part/part.go", "out += fmt.Sprint(i)", `out += fmt.Sprint(i, "-")`)
-			_, err = b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+			f.Edit("part/part.go", "out += fmt.Sprint(i)", `out += fmt.Sprint(i, "-")`)
+			_, err = b.PlanPatch(t.Context(), Host{Binary: f.Host}, nil)
 			var c *ConflictError
 			if !errors.As(err, &c) || len(c.Evidence) == 0 || c.Evidence[0].Rule != "HG0094" {
 				t.Fatalf("%v", err)
 			}
 			t.Log(c, c.Evidence)
 		})
-	}
-}
-
-func (f *fixture) buildDrift(flags ...string) {
-	f.t.Helper()
-	f.host = filepath.Join(f.t.TempDir(), "host")
-	cmd := exec.CommandContext(f.t.Context(), "go", append(append([]string{"build", "-buildvcs=false", "-o", f.host}, flags...), ".")...)
-	cmd.Dir, cmd.Env = f.root, f.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		f.t.Fatalf("build the host: %v\n%s", err, out)
 	}
 }
 
@@ -164,12 +150,12 @@ func TestBaselineBelongsToOneBuild(t *testing.T) {
 	if _, err := b.BuildHost(t.Context(), ".", first); err != nil {
 		t.Fatal(err)
 	}
-	f.edit("part/part.go", `"hidden"`, `"edited"`)
-	f.buildDrift()
+	f.Edit("part/part.go", `"hidden"`, `"edited"`)
+	f.Host = f.GoBuild(".")
 	for _, row := range []struct {
 		host    string
 		verdict PatchVerdict
-	}{{first, CanPatch}, {f.host, NoDifference}} {
+	}{{first, CanPatch}, {f.Host, NoDifference}} {
 		p, err := b.PlanPatch(t.Context(), Host{Binary: row.host}, nil)
 		if err != nil {
 			t.Fatal(planError(err))
@@ -204,16 +190,16 @@ var open = plugin.Open
 
 func main() { fmt.Println(lib.V()) }
 `)
-	f.env = append(f.env, libModule(t)...)
-	f.buildDrift()
+	f.Env = append(f.Env, hosttest.ServeLib(t)...)
+	f.Host = f.GoBuild(".")
 	b := f.builder(Options{})
 	defer b.Close()
-	if p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil); err != nil || p.Verdict != NoDifference {
+	if p, err := b.PlanPatch(t.Context(), Host{Binary: f.Host}, nil); err != nil || p.Verdict != NoDifference {
 		t.Fatal(p, err)
 	}
-	f.edit("go.mod", "v1.0.0", "v1.1.0")
-	f.edit("main.go", "lib.V()", `lib.V(), "more"`)
-	p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+	f.Edit("go.mod", "v1.0.0", "v1.1.0")
+	f.Edit("main.go", "lib.V()", `lib.V(), "more"`)
+	p, err := b.PlanPatch(t.Context(), Host{Binary: f.Host}, nil)
 	if err != nil {
 		t.Fatal(planError(err))
 	}
@@ -273,7 +259,7 @@ func init() { fmt.Print(special()) }
 //go:noinline
 func special() string { return "plain" }
 `)
-	f.buildDrift("-tags=special")
+	f.Host = f.GoBuild(".", "-tags=special")
 	b := f.builder(Options{})
 	defer b.Close()
 	for _, row := range []struct {
@@ -285,9 +271,9 @@ func special() string { return "plain" }
 		{"part/special.go", `"special"`, `"SPECIAL"`, CanPatch},
 	} {
 		if row.old != "" {
-			f.edit(row.file, row.old, row.text)
+			f.Edit(row.file, row.old, row.text)
 		}
-		p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+		p, err := b.PlanPatch(t.Context(), Host{Binary: f.Host}, nil)
 		if err != nil {
 			t.Fatal(planError(err))
 		}

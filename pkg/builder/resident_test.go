@@ -112,24 +112,24 @@ func newPair(t *testing.T, archive string) *pair {
 	t.Helper()
 	p := &pair{fixture: newFixture(t, archive)}
 	p.opts = Options{Dir: filepath.Join(t.TempDir(), "store")}
-	p.host = filepath.Join(t.TempDir(), "host")
+	p.Host = filepath.Join(t.TempDir(), "host")
 	p.start()
 	return p
 }
 
 // start makes the builder that stays, and the host.
 func (p *pair) start() {
-	p.t.Helper()
+	p.T.Helper()
 	p.opts.Logger = slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p.stays = p.builder(p.opts)
 	p.opts.Logger = nil
 	ctx := context.Background()
-	if _, err := p.stays.BuildHost(ctx, "./server", p.host); err != nil {
-		p.t.Fatal(err)
+	if _, err := p.stays.BuildHost(ctx, "./server", p.Host); err != nil {
+		p.T.Fatal(err)
 	}
 	var err error
 	if p.plugins, err = p.stays.Find(ctx, "./plugins/..."); err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	p.stays.tool.OnRun = func([]string) { p.asked.Add(1) }
 }
@@ -172,15 +172,15 @@ func said(snap *Snapshot, err error) []string {
 // look compares the two builders, and gives how often the one that stays asked
 // the go command.
 func (p *pair) look(name string) int {
-	p.t.Helper()
+	p.T.Helper()
 	ctx := context.Background()
 	before := p.asked.Load()
 	p.log.Reset()
-	got := said(p.stays.Snapshot(ctx, Host{Binary: p.host}, p.plugins))
+	got := said(p.stays.Snapshot(ctx, Host{Binary: p.Host}, p.plugins))
 	runs := int(p.asked.Load() - before)
-	want := said(p.builder(p.opts).Snapshot(ctx, Host{Binary: p.host}, p.plugins))
+	want := said(p.builder(p.opts).Snapshot(ctx, Host{Binary: p.Host}, p.plugins))
 	if diff := cmp.Diff(want, got); diff != "" {
-		p.t.Errorf("%s: the builder that stays (+) differs from a new one (-):\n%s\n%s", name, diff, p.log.String())
+		p.T.Errorf("%s: the builder that stays (+) differs from a new one (-):\n%s\n%s", name, diff, p.log.String())
 	}
 	return runs
 }
@@ -188,36 +188,36 @@ func (p *pair) look(name string) int {
 // calm takes snapshots until one needs no go command: what was made just now
 // is old enough to be trusted.
 func (p *pair) calm() {
-	p.t.Helper()
+	p.T.Helper()
 	for range 200 {
 		if p.look("at rest") == 0 {
 			return
 		}
 	}
-	p.t.Fatalf("the go command is asked for ever: %s", p.log.String())
+	p.T.Fatalf("the go command is asked for ever: %s", p.log.String())
 }
 
 func (p *pair) remove(name string) {
-	p.t.Helper()
-	if err := os.Remove(filepath.Join(p.root, name)); err != nil {
-		p.t.Fatal(err)
+	p.T.Helper()
+	if err := os.Remove(filepath.Join(p.Root, name)); err != nil {
+		p.T.Fatal(err)
 	}
 }
 
 // replace writes a file as careful editors do: beside the old one, then over it.
 func (p *pair) replace(name, data string) {
-	p.t.Helper()
-	p.write(name+".tmp~", data)
-	if err := os.Rename(filepath.Join(p.root, name+".tmp~"), filepath.Join(p.root, name)); err != nil {
-		p.t.Fatal(err)
+	p.T.Helper()
+	p.Write(name+".tmp~", data)
+	if err := os.Rename(filepath.Join(p.Root, name+".tmp~"), filepath.Join(p.Root, name)); err != nil {
+		p.T.Fatal(err)
 	}
 }
 
 func (p *pair) read(name string) string {
-	p.t.Helper()
-	data, err := os.ReadFile(filepath.Join(p.root, name))
+	p.T.Helper()
+	data, err := os.ReadFile(filepath.Join(p.Root, name))
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	return string(data)
 }
@@ -238,10 +238,10 @@ func residentSteps() []step {
 		data    = "plugins/pricing/files/data/"
 	)
 	edit := func(name, old, text string) func(*pair) {
-		return func(p *pair) { p.edit(name, old, text) }
+		return func(p *pair) { p.Edit(name, old, text) }
 	}
 	write := func(name, text string) func(*pair) {
-		return func(p *pair) { p.write(name, text) }
+		return func(p *pair) { p.Write(name, text) }
 	}
 	return []step{
 		{"nothing", true, func(*pair) {}},
@@ -254,19 +254,19 @@ func residentSteps() []step {
 		{"and its repair", true, edit(calc, "{{{", "{")},
 		{"half a file", false, func(p *pair) {
 			text := p.read(calc)
-			p.write(calc, text[:4])
+			p.Write(calc, text[:4])
 			p.look("half a file")
-			p.write(calc, text)
+			p.Write(calc, text)
 		}},
 		{"an import that is used", false, edit(calc, "package calc\n", "package calc\n\nimport \"strings\"\n\nvar _ = strings.ToUpper\n")},
 		{"its body edited", true, edit(calc, "strings.ToUpper", "strings.ToLower")},
 		{"the import under another name", false, func(p *pair) {
-			p.write(calc, strings.NewReplacer("import \"strings\"", "import s \"strings\"", "strings.ToLower", "s.ToLower").Replace(p.read(calc)))
+			p.Write(calc, strings.NewReplacer("import \"strings\"", "import s \"strings\"", "strings.ToLower", "s.ToLower").Replace(p.read(calc)))
 		}},
 		{"the import removed", false, edit(calc, "\nimport s \"strings\"\n\nvar _ = s.ToLower\n", "")},
 		{"a new private package", false, func(p *pair) {
-			p.write("plugins/pricing/round/round.go", "package round\n\nfunc Up() string { return \"up\" }\n")
-			p.edit(more, "package calc\n", "package calc\n\nimport \"example.com/shop/plugins/pricing/round\"\n\nvar _ = round.Up\n")
+			p.Write("plugins/pricing/round/round.go", "package round\n\nfunc Up() string { return \"up\" }\n")
+			p.Edit(more, "package calc\n", "package calc\n\nimport \"example.com/shop/plugins/pricing/round\"\n\nvar _ = round.Up\n")
 		}},
 		{"an edit in it", true, edit("plugins/pricing/round/round.go", `"up"`, `"UP"`)},
 		{"a package that was there all the time", false, edit(calc, "package calc\n", "package calc\n\nimport _ \"example.com/shop/unused\"\n")},
@@ -282,10 +282,10 @@ func residentSteps() []step {
 		{"a test edited for the first time", false, edit("plugins/pricing/pricing_test.go", "{}", "{ println() }")},
 		{"and again", true, edit("plugins/pricing/pricing_test.go", "println()", "println(1)")},
 		{"a package renamed", false, func(p *pair) {
-			p.edit(calc, "package calc", "package sums")
-			p.edit(more, "package calc", "package sums")
-			p.edit("plugins/pricing/calc/calc_test.go", "package calc", "package sums")
-			p.edit(pricing, `"example.com/shop/plugins/pricing/calc"`, `calc "example.com/shop/plugins/pricing/calc"`)
+			p.Edit(calc, "package calc", "package sums")
+			p.Edit(more, "package calc", "package sums")
+			p.Edit("plugins/pricing/calc/calc_test.go", "package calc", "package sums")
+			p.Edit(pricing, `"example.com/shop/plugins/pricing/calc"`, `calc "example.com/shop/plugins/pricing/calc"`)
 		}},
 		{"two packages in a directory", false, edit(more, "package sums", "package other")},
 		{"one again", false, edit(more, "package other", "package sums")},
@@ -297,8 +297,8 @@ func residentSteps() []step {
 		{"one more embedded file", false, write(data+"c.txt", "c\n")},
 		{"an embedded file deep below", false, write(data+"sub/deep/d.txt", "d\n")},
 		{"an empty directory to embed", false, func(p *pair) {
-			if err := os.MkdirAll(filepath.Join(p.root, data, "empty"), 0o755); err != nil {
-				p.t.Fatal(err)
+			if err := os.MkdirAll(filepath.Join(p.Root, data, "empty"), 0o755); err != nil {
+				p.T.Fatal(err)
 			}
 		}},
 		{"and a file in it", false, write(data+"empty/e.txt", "e\n")},
@@ -316,25 +316,25 @@ func residentSteps() []step {
 		{"replaced by the same bytes", true, func(p *pair) { p.replace(pricing, p.read(pricing)) }},
 		{"touched", true, func(p *pair) {
 			when := time.Now().Add(-time.Hour)
-			if err := os.Chtimes(filepath.Join(p.root, pricing), when, when); err != nil {
-				p.t.Fatal(err)
+			if err := os.Chtimes(filepath.Join(p.Root, pricing), when, when); err != nil {
+				p.T.Fatal(err)
 			}
 		}},
 		{"new bytes under an old time", true, func(p *pair) {
-			path := filepath.Join(p.root, calc)
+			path := filepath.Join(p.Root, calc)
 			fi, err := os.Stat(path)
 			if err != nil {
-				p.t.Fatal(err)
+				p.T.Fatal(err)
 			}
-			p.edit(calc, `"tree"`, `"four"`)
+			p.Edit(calc, `"tree"`, `"four"`)
 			if err := os.Chtimes(path, fi.ModTime(), fi.ModTime()); err != nil {
-				p.t.Fatal(err)
+				p.T.Fatal(err)
 			}
 		}},
 		{"an editor's leftovers", true, func(p *pair) {
-			p.write("plugins/pricing/calc/.calc.go.swp", "x")
-			p.write("plugins/pricing/calc/calc.go~", "x")
-			p.write("plugins/pricing/calc/4913", "")
+			p.Write("plugins/pricing/calc/.calc.go.swp", "x")
+			p.Write("plugins/pricing/calc/calc.go~", "x")
+			p.Write("plugins/pricing/calc/4913", "")
 		}},
 		{"a comment in a shared package", true, edit("api/api.go", "// Name is short", "// More lines.\n//\n// Name is short")},
 		{"code in a shared package", true, edit("api/api.go", "n += i", "n -= i")},
@@ -342,26 +342,26 @@ func residentSteps() []step {
 		{"the host's own code", true, edit("server/main.go", `"open:"`, `"opened:"`)},
 		{"a directory made a link", false, func(p *pair) {
 			p.move("plugins/pricing/calc", "elsewhere")
-			if err := os.Symlink(filepath.Join(p.root, "elsewhere"), filepath.Join(p.root, "plugins/pricing/calc")); err != nil {
-				p.t.Fatal(err)
+			if err := os.Symlink(filepath.Join(p.Root, "elsewhere"), filepath.Join(p.Root, "plugins/pricing/calc")); err != nil {
+				p.T.Fatal(err)
 			}
 		}},
-		{"an edit behind the link", true, func(p *pair) { p.edit("elsewhere/calc.go", `"four"`, `"five"`) }},
+		{"an edit behind the link", true, func(p *pair) { p.Edit("elsewhere/calc.go", `"four"`, `"five"`) }},
 		{"the link led elsewhere", true, func(p *pair) {
-			p.write("third/calc.go", strings.Replace(p.read("elsewhere/calc.go"), `"five"`, `"six"`, 1))
-			p.write("third/more.go", p.read("elsewhere/more.go"))
-			p.write("third/calc_test.go", p.read("elsewhere/calc_test.go"))
+			p.Write("third/calc.go", strings.Replace(p.read("elsewhere/calc.go"), `"five"`, `"six"`, 1))
+			p.Write("third/more.go", p.read("elsewhere/more.go"))
+			p.Write("third/calc_test.go", p.read("elsewhere/calc_test.go"))
 			p.remove("plugins/pricing/calc")
-			if err := os.Symlink(filepath.Join(p.root, "third"), filepath.Join(p.root, "plugins/pricing/calc")); err != nil {
-				p.t.Fatal(err)
+			if err := os.Symlink(filepath.Join(p.Root, "third"), filepath.Join(p.Root, "plugins/pricing/calc")); err != nil {
+				p.T.Fatal(err)
 			}
 		}},
 		{"go.mod: another language version", false, edit("go.mod", "go 1.26", "go 1.25")},
 		{"go.mod: a module replaced by a directory", false, func(p *pair) {
-			p.write("lib/go.mod", "module example.com/lib\n\ngo 1.25\n")
-			p.write("lib/lib.go", "package lib\n\nfunc Text() string { return \"lib\" }\n")
-			p.write("go.mod", p.read("go.mod")+"\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ./lib\n")
-			p.edit(pricing, `_ "embed"`, "_ \"embed\"\n\t_ \"example.com/lib\"")
+			p.Write("lib/go.mod", "module example.com/lib\n\ngo 1.25\n")
+			p.Write("lib/lib.go", "package lib\n\nfunc Text() string { return \"lib\" }\n")
+			p.Write("go.mod", p.read("go.mod")+"\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ./lib\n")
+			p.Edit(pricing, `_ "embed"`, "_ \"embed\"\n\t_ \"example.com/lib\"")
 		}},
 		{"an edit in it", true, edit("lib/lib.go", `"lib"`, `"library"`)},
 		{"its go.mod", false, edit("lib/go.mod", "go 1.25", "go 1.24")},
@@ -380,15 +380,15 @@ func residentSteps() []step {
 }
 
 func (p *pair) move(from, to string) {
-	p.t.Helper()
-	if err := os.Rename(filepath.Join(p.root, from), filepath.Join(p.root, to)); err != nil {
-		p.t.Fatal(err)
+	p.T.Helper()
+	if err := os.Rename(filepath.Join(p.Root, from), filepath.Join(p.Root, to)); err != nil {
+		p.T.Fatal(err)
 	}
 }
 
 func TestResidentSnapshotEqualsAFreshOne(t *testing.T) {
 	p := newPair(t, residentTree)
-	p.env = append(p.env, "GOENV="+filepath.Join(t.TempDir(), "env"))
+	p.Env = append(p.Env, "GOENV="+filepath.Join(t.TempDir(), "env"))
 	p.start()
 	p.calm()
 	for _, s := range residentSteps() {
@@ -408,7 +408,7 @@ func TestResidentSnapshotEqualsAFreshOne(t *testing.T) {
 // calmUnlessBroken is calm where it can be: packages with errors are looked at
 // by the go command each time.
 func (p *pair) calmUnlessBroken() {
-	p.t.Helper()
+	p.T.Helper()
 	for range 10 {
 		if p.look("at rest") == 0 {
 			return
@@ -417,7 +417,7 @@ func (p *pair) calmUnlessBroken() {
 			return
 		}
 	}
-	p.t.Errorf("the go command is asked for ever: %s", p.log.String())
+	p.T.Errorf("the go command is asked for ever: %s", p.log.String())
 }
 
 // Edits that come faster than stamps tell them apart are not lost.
@@ -426,18 +426,18 @@ func TestEditsWithinATickAreSeen(t *testing.T) {
 	p.calm()
 	const calc = "plugins/pricing/calc/calc.go"
 	text := p.read(calc)
-	path := filepath.Join(p.root, calc)
+	path := filepath.Join(p.Root, calc)
 	fi, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
 	for i := range 30 {
-		p.write(calc, strings.Replace(text, `"one"`, fmt.Sprintf("%q", fmt.Sprintf("%03d", i)), 1))
+		p.Write(calc, strings.Replace(text, `"one"`, fmt.Sprintf("%q", fmt.Sprintf("%03d", i)), 1))
 		if err := os.Chtimes(path, fi.ModTime(), fi.ModTime()); err != nil {
 			t.Fatal(err)
 		}
-		snap, err := p.stays.Snapshot(context.Background(), Host{Binary: p.host}, p.plugins)
+		snap, err := p.stays.Snapshot(context.Background(), Host{Binary: p.Host}, p.plugins)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,8 +452,8 @@ func TestEditsWithinATickAreSeen(t *testing.T) {
 func TestGoEnvDashWIsSeen(t *testing.T) {
 	p := newPair(t, residentTree)
 	file := filepath.Join(t.TempDir(), "env")
-	p.env = append(p.env, "GOENV="+file)
-	p.env = slices.DeleteFunc(p.env, func(kv string) bool { return strings.HasPrefix(kv, "GOFLAGS=") })
+	p.Env = append(p.Env, "GOENV="+file)
+	p.Env = slices.DeleteFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, "GOFLAGS=") })
 	p.start()
 	p.calm()
 	for _, text := range []string{"GOFLAGS=-tags=special\n", "CGO_CFLAGS=-O1\n", ""} {
@@ -472,7 +472,7 @@ func TestPlansOfOneGraphHaveOneEpoch(t *testing.T) {
 	p.calm()
 	epoch := func() uint64 {
 		t.Helper()
-		snap, err := p.stays.Snapshot(context.Background(), Host{Binary: p.host}, p.plugins)
+		snap, err := p.stays.Snapshot(context.Background(), Host{Binary: p.Host}, p.plugins)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -484,11 +484,11 @@ func TestPlansOfOneGraphHaveOneEpoch(t *testing.T) {
 		return snap.Plans[0].epoch
 	}
 	first := epoch()
-	p.edit("plugins/tax/tax.go", `"tax"`, `"taxes"`)
+	p.Edit("plugins/tax/tax.go", `"tax"`, `"taxes"`)
 	if now := epoch(); now != first {
 		t.Errorf("an edit of a body: epoch %d became %d", first, now)
 	}
-	p.edit("plugins/tax/tax.go", "package tax\n", "package tax\n\nimport _ \"strings\"\n")
+	p.Edit("plugins/tax/tax.go", "package tax\n", "package tax\n\nimport _ \"strings\"\n")
 	if now := epoch(); now <= first {
 		t.Errorf("a new import: epoch %d became %d", first, now)
 	}
@@ -499,7 +499,7 @@ func TestConcurrentSnapshotsAgree(t *testing.T) {
 	p.calm()
 	ctx := context.Background()
 	for i := range 4 {
-		p.write("plugins/tax/tax.go", fmt.Sprintf("package tax\n\nfunc Run() string { return %q }\n", fmt.Sprint(i)))
+		p.Write("plugins/tax/tax.go", fmt.Sprintf("package tax\n\nfunc Run() string { return %q }\n", fmt.Sprint(i)))
 		var wg sync.WaitGroup
 		keys := make([]string, 8)
 		for n := range keys {
@@ -508,7 +508,7 @@ func TestConcurrentSnapshotsAgree(t *testing.T) {
 				if n%2 == 1 {
 					plugins = plugins[1:] // another question
 				}
-				snap, err := p.stays.Snapshot(ctx, Host{Binary: p.host}, plugins)
+				snap, err := p.stays.Snapshot(ctx, Host{Binary: p.Host}, plugins)
 				if err != nil {
 					t.Error(err)
 					return
@@ -527,14 +527,14 @@ func TestConcurrentSnapshotsAgree(t *testing.T) {
 func TestWaitingSnapshotEndsWithItsContext(t *testing.T) {
 	p := newPair(t, residentTree)
 	p.calm()
-	_, leave, err := p.stays.scan(context.Background(), Host{Binary: p.host}, p.plugins)
+	_, leave, err := p.stays.scan(context.Background(), Host{Binary: p.Host}, p.plugins)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer leave()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := p.stays.Snapshot(ctx, Host{Binary: p.host}, p.plugins); err == nil {
+	if _, err := p.stays.Snapshot(ctx, Host{Binary: p.Host}, p.plugins); err == nil {
 		t.Error("a snapshot took a graph out of turn")
 	}
 }
@@ -631,8 +631,8 @@ func TestDoubtEndsWithTheNextAnswer(t *testing.T) {
 	var asked []int64
 	for n := range 4 {
 		before := p.asked.Load()
-		p.write(calc, strings.Replace(text, `"one"`, fmt.Sprintf("%q", fmt.Sprint("edit ", n)), 1))
-		if _, err := p.stays.Snapshot(t.Context(), Host{Binary: p.host}, p.plugins); err != nil {
+		p.Write(calc, strings.Replace(text, `"one"`, fmt.Sprintf("%q", fmt.Sprint("edit ", n)), 1))
+		if _, err := p.stays.Snapshot(t.Context(), Host{Binary: p.Host}, p.plugins); err != nil {
 			t.Fatal(err)
 		}
 		asked = append(asked, p.asked.Load()-before)
