@@ -12,7 +12,8 @@ import (
 )
 
 // fixture is a module with a host that opens the artifacts named on its command line and
-// prints what their Run functions say, and with builders that work in it.
+// prints what their Run functions say, and with builders that work in it. Package
+// buildtest has these for tests that are of other packages; it imports this one.
 type fixture struct{ *hosttest.Module }
 
 func newFixture(t testing.TB, archive string) *fixture {

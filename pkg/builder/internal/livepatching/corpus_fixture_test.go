@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/hotgo/hotgo/pkg/builder"
 	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
@@ -149,9 +150,9 @@ func (c *patchCase) says(version string) string {
 
 // corpus is the module with all cases and a host that has them all.
 type corpus struct {
-	*fixture
+	*hosttest.Module
 	cases []*patchCase
-	b     *Builder
+	b     *builder.Builder
 }
 
 // corpusHost has one line of standard input be answered by lines and "end".
@@ -216,7 +217,7 @@ func newCorpus(t testing.TB, keep func(c *patchCase) bool) *corpus {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	x := &corpus{fixture: newFixture(t, "-- go.mod --\nmodule example.com/corpus\n\ngo 1.26\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => ./hotgo\n")}
+	x := &corpus{Module: hosttest.New(t, "-- go.mod --\nmodule example.com/corpus\n\ngo 1.26\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => ./hotgo\n")}
 	x.AddReloader()
 	x.Write("host/main.go", corpusHost)
 	x.Write("host/said.go", corpusSaid)

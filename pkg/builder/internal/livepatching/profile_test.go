@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"fmt"
@@ -11,6 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // profileModule is a host that profiles itself while its own function and that of a
@@ -126,10 +130,10 @@ func profile(file string, f func()) {
 // TestProfilesShowPatchedFunctions takes profiles of a process whose functions were
 // patched, and finds the new ones in them, with the lines of the edited files.
 func TestProfilesShowPatchedFunctions(t *testing.T) {
-	g := &liveGenerations{fixture: newFixture(t, profileModule)}
+	g := &liveGenerations{Module: hosttest.New(t, profileModule)}
 	g.AddReloader()
 	g.Host = filepath.Join(t.TempDir(), "host")
-	g.b = g.builder(Options{Keep: -1})
+	g.b = buildtest.New(g.Module, builder.Options{Keep: -1})
 	if _, err := g.b.BuildHost(t.Context(), "./host", g.Host); err != nil {
 		t.Fatal(err)
 	}
@@ -138,11 +142,11 @@ func TestProfilesShowPatchedFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.h = g.Start(g.Host)
-	load := func(a *Artifact, verdict string) {
+	load := func(a *builder.Artifact, verdict string) {
 		t.Helper()
 		g.expect("loaded "+verdict+" <nil>", "load", a.Path)
 	}
-	snap, err := g.b.Snapshot(t.Context(), Host{Binary: g.Host}, g.plugins)
+	snap, err := g.b.Snapshot(t.Context(), builder.Host{Binary: g.Host}, g.plugins)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,12 +163,12 @@ func TestProfilesShowPatchedFunctions(t *testing.T) {
 		g.Edit(file, "sink += 1\n", "sink += 2\n\t\tsink ^= n\n")
 		g.Edit(file, "ready <- 1\n\t<-end", "ready <- 2\n\n\t<-end")
 	}
-	host, err := g.b.PlanPatch(t.Context(), Host{Binary: g.Host}, g.plugins)
+	host, err := g.b.PlanPatch(t.Context(), builder.Host{Binary: g.Host}, g.plugins)
 	if err != nil {
 		t.Fatal(err, planError(err))
 	}
 	generation := g.planPatch(g.b, "work", snap.Plans[0].Key)
-	for _, p := range []*PatchPlan{host, generation} {
+	for _, p := range []*builder.PatchPlan{host, generation} {
 		if a, err = g.b.BuildPatch(t.Context(), p); err != nil {
 			t.Fatal(planError(err), planned(p))
 		}

@@ -1,10 +1,11 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,8 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
 	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
+
+var update = flag.Bool("update", false, "write what is found into testdata as what is wanted")
 
 func TestPatchCorpus(t *testing.T) {
 	if testing.Short() {
@@ -36,11 +41,11 @@ func TestPatchCorpus(t *testing.T) {
 // build builds the host and the builder that all cases share.
 func (x *corpus) build() {
 	x.T.Helper()
-	x.b = x.builder(Options{Resident: true})
+	x.b = buildtest.New(x.Module, builder.Options{Resident: true})
 	x.T.Cleanup(func() { x.b.Close() })
 	x.Host = filepath.Join(x.T.TempDir(), "host")
 	if _, err := x.b.BuildHost(x.T.Context(), "./host", x.Host); err != nil {
-		if e := (*BuildError)(nil); errors.As(err, &e) {
+		if e := (*builder.BuildError)(nil); errors.As(err, &e) {
 			x.T.Fatal(e.Output)
 		}
 		x.T.Fatal(err)
@@ -67,7 +72,7 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 	loaded, files := false, mapped(h)
 	for v := 1; v <= c.last; v++ {
 		c.write(f, v)
-		p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil)
+		p, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil)
 		if err != nil {
 			add(v, "%s", planError(err))
 			ask(v)
@@ -76,11 +81,11 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 		add(v, "%s", planned(p))
 		a, err := x.b.BuildPatch(context.Background(), p)
 		switch {
-		case p.Verdict != CanPatch && err == nil:
+		case p.Verdict != builder.CanPatch && err == nil:
 			t.Errorf("version %d: there is an artifact, with the verdict %s", v, p.Verdict)
-		case p.Verdict == CanPatch && err != nil:
+		case p.Verdict == builder.CanPatch && err != nil:
 			add(v, "%s", planError(err))
-		case p.Verdict == CanPatch:
+		case p.Verdict == builder.CanPatch:
 			said := h.Say("load", a.Path)
 			if len(said) != 1 || said[0] != "loaded" {
 				add(v, "%s", strings.Join(said, "\n"))
@@ -100,11 +105,11 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 		ask("back")
 	}
 	c.write(f, 0)
-	p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil)
+	p, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil)
 	if err != nil {
 		t.Fatalf("back at the original: %v", err)
 	}
-	if p.Verdict != NoDifference || len(p.Functions)+len(p.Packages) > 0 {
+	if p.Verdict != builder.NoDifference || len(p.Functions)+len(p.Packages) > 0 {
 		t.Errorf("back at the original: %s", planned(p))
 	}
 	c.compare(t, strings.Join(found, "\n")+"\n")
@@ -138,7 +143,7 @@ func (x *corpus) together(t *testing.T) {
 			for _, c := range cases {
 				c.write(f, min(v, c.last))
 			}
-			p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.Host}, nil)
+			p, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil)
 			if err != nil {
 				t.Fatal(planError(err))
 			}
@@ -185,7 +190,7 @@ func mapped(h *hosttest.Process) int {
 }
 
 // planned writes a plan as want has it.
-func planned(p *PatchPlan) string {
+func planned(p *builder.PatchPlan) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, p.Verdict)
 	for _, f := range p.Functions {
@@ -209,7 +214,7 @@ func planned(p *PatchPlan) string {
 func planError(err error) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "error:", err)
-	if c := (*ConflictError)(nil); errors.As(err, &c) {
+	if c := (*builder.ConflictError)(nil); errors.As(err, &c) {
 		for _, e := range c.Evidence {
 			fmt.Fprintln(&b, "error", e.Rule, e.What+":", e.Artifact)
 		}
