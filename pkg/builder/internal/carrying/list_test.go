@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package carrying_test
 
 import (
 	"context"
@@ -9,19 +9,21 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
 	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 func TestListHasNothingOfThePlugin(t *testing.T) {
-	f := newFixture(t, hosttest.Builtin)
+	f := hosttest.New(t, hosttest.Builtin)
 	f.AddReloader()
 	f.Host = f.GoBuild("./host")
-	b := f.builder(Options{Resident: true, Keep: -1})
+	b := buildtest.New(f, builder.Options{Resident: true, Keep: -1})
 	t.Cleanup(func() { b.Close() })
-	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
-	list := func() *Artifact {
+	plugin := builder.Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
+	list := func() *builder.Artifact {
 		t.Helper()
-		a, err := b.BuildList(context.Background(), Host{Binary: f.Host}, plugin, []Plugin{plugin})
+		a, err := b.BuildList(context.Background(), builder.Host{Binary: f.Host}, plugin, []builder.Plugin{plugin})
 		if err != nil || a == nil {
 			t.Fatal(a, err)
 		}
@@ -44,45 +46,45 @@ func TestListHasNothingOfThePlugin(t *testing.T) {
 		t.Errorf("a list of the same binary is another after an edit: %+v, was %+v", again.Manifest, m)
 	}
 
-	other := Plugin{Name: "other", ImportPath: "example.com/built/plugins/other"}
-	none, err := b.BuildList(context.Background(), Host{Binary: f.Host}, other, []Plugin{plugin, other})
+	other := builder.Plugin{Name: "other", ImportPath: "example.com/built/plugins/other"}
+	none, err := b.BuildList(context.Background(), builder.Host{Binary: f.Host}, other, []builder.Plugin{plugin, other})
 	if none != nil || err != nil {
 		t.Errorf("a list of a plugin that the host does not have: %v, %v", none, err)
 	}
 }
 
 func TestListNeedsTheSourcesOfTheHost(t *testing.T) {
-	f := newFixture(t, hosttest.Builtin)
+	f := hosttest.New(t, hosttest.Builtin)
 	f.AddReloader()
 	f.Host = f.GoBuild("./host")
 	f.Edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2") // before anybody looked
-	b := f.builder(Options{Keep: -1})
-	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
-	_, err := b.BuildList(context.Background(), Host{Binary: f.Host}, plugin, []Plugin{plugin})
-	if c := (*ConflictError)(nil); !errors.As(err, &c) || c.Evidence[0].Rule != ruleDrift {
+	b := buildtest.New(f, builder.Options{Keep: -1})
+	plugin := builder.Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
+	_, err := b.BuildList(context.Background(), builder.Host{Binary: f.Host}, plugin, []builder.Plugin{plugin})
+	if c := (*builder.ConflictError)(nil); !errors.As(err, &c) || c.Evidence[0].Rule != "HG0094" {
 		t.Errorf("a list of what the host was not built from: %v", err)
 	}
 }
 
 func TestReinitialisedAreThoseWithAnotherInitialiser(t *testing.T) {
-	f := newFixture(t, hosttest.Builtin)
+	f := hosttest.New(t, hosttest.Builtin)
 	f.AddReloader()
-	b := f.builder(Options{Keep: -1})
-	plugin := Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
-	host := func(name string) Host {
+	b := buildtest.New(f, builder.Options{Keep: -1})
+	plugin := builder.Plugin{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}
+	host := func(name string) builder.Host {
 		t.Helper()
 		hb, err := b.BuildHost(context.Background(), "./host", filepath.Join(t.TempDir(), name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Host{Binary: hb.Binary}
+		return builder.Host{Binary: hb.Binary}
 	}
 	before := host("before")
 	f.Edit("plugins/shop.v1/below/below.go", "n: 10", "n: 11")
 	f.Edit("plugins/shop.v1/shop.go", "return map[string]int", "// the same\n\treturn map[string]int")
 	f.Edit("plugins/shop.v1/shop.go", `const version = "built-in"`, "const version = \"next\"\n\nvar more = 1")
 	after := host("after")
-	names, err := b.Reinitialised(context.Background(), before, after, plugin, []Plugin{plugin})
+	names, err := b.Reinitialised(context.Background(), before, after, plugin, []builder.Plugin{plugin})
 	if want := []string{"example.com/built/plugins/shop.v1/below.first"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("got %q, %v, want %q", names, err, want)
 	}

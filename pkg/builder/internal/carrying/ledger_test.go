@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package carrying_test
 
 import (
 	"os"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
 	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
@@ -155,19 +157,19 @@ func reloadsWanted(t testing.TB, usual int) int {
 
 // ledgerHost is a host with a ledger.
 type ledgerHost struct {
-	*fixture
+	*hosttest.Module
 	process        *hosttest.Process
-	b              *Builder
+	b              *builder.Builder
 	pauses, states []float64
 }
 
 func newLedgerHost(t *testing.T) *ledgerHost {
 	t.Helper()
-	f := newFixture(t, ledgerModule)
+	f := hosttest.New(t, ledgerModule)
 	f.AddReloader()
 	f.Write("plugins/ledger/ledger.go", hosttest.Ledger(0))
 	f.Host = f.GoBuild("./host")
-	l := &ledgerHost{fixture: f, b: f.builder(Options{Link: "thin", Resident: true})}
+	l := &ledgerHost{Module: f, b: buildtest.New(f, builder.Options{Link: "thin", Resident: true})}
 	t.Cleanup(func() { l.b.Close() })
 	l.process = f.Start(f.Host)
 	return l
@@ -190,7 +192,7 @@ func (l *ledgerHost) swap(words ...any) {
 func (l *ledgerHost) load(verb string, n int) {
 	l.T.Helper()
 	l.Write("plugins/ledger/ledger.go", hosttest.Ledger(n))
-	l.swap(verb, l.build(l.b, "./plugins/ledger").Path)
+	l.swap(verb, buildtest.Build(l.Module, l.b, "./plugins/ledger").Path)
 }
 
 // stop ends the writers and compares what was acknowledged with what is there.

@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package carrying_test
 
 import (
 	"context"
@@ -14,38 +14,40 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
 	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // builtHost is a host of hosttest.Builtin that runs.
 type builtHost struct {
-	*fixture
-	b *Builder
+	*hosttest.Module
+	b *builder.Builder
 	h *hosttest.Process
 }
 
 // builtOptions say how a host of hosttest.Builtin is built.
 type builtOptions struct {
 	flags, env []string
-	before     func(f *fixture) // changes the sources, before the host is built,
-	after      func(f *fixture) // and before the builder sees them
+	before     func(f *hosttest.Module) // changes the sources, before the host is built,
+	after      func(f *hosttest.Module) // and before the builder sees them
 }
 
 func newBuilt(t *testing.T, opts builtOptions) *builtHost {
 	t.Helper()
-	x := &builtHost{fixture: newFixture(t, hosttest.Builtin)}
+	x := &builtHost{Module: hosttest.New(t, hosttest.Builtin)}
 	x.Env = append(x.Env, opts.env...)
 	x.AddReloader()
 	if opts.before != nil {
-		opts.before(x.fixture)
+		opts.before(x.Module)
 	}
 	x.Host = x.GoBuild("./host", opts.flags...)
 	if opts.after != nil {
-		opts.after(x.fixture)
+		opts.after(x.Module)
 	}
-	x.b = x.builder(Options{Resident: true, Keep: -1, Link: "thin"})
+	x.b = buildtest.New(x.Module, builder.Options{Resident: true, Keep: -1, Link: "thin"})
 	t.Cleanup(func() { x.b.Close() })
-	if _, err := x.plan(x.b, "./plugins/shop.v1"); err != nil { // takes the sources for what the host was built from
+	if _, err := buildtest.Plan(x.Module, x.b, "./plugins/shop.v1"); err != nil { // takes the sources for what the host was built from
 		t.Fatal(err)
 	}
 	x.h = x.Start(x.Host, opts.env...)
@@ -61,9 +63,9 @@ func (x *builtHost) expect(want []string, words ...any) {
 }
 
 // swap builds the plugin as it is and loads it.
-func (x *builtHost) swap(notes ...string) *Artifact {
+func (x *builtHost) swap(notes ...string) *builder.Artifact {
 	x.T.Helper()
-	a := x.build(x.b, "./plugins/shop.v1")
+	a := buildtest.Build(x.Module, x.b, "./plugins/shop.v1")
 	x.expect(append([]string{"loaded swapped"}, notes...), "load", a.Path)
 	return a
 }
@@ -164,7 +166,7 @@ func TestNoCallIsLostOnTheWayFromAndToTheBuiltin(t *testing.T) {
 
 func TestBuiltinStateOfPackagesWithCAndAssembly(t *testing.T) {
 	const file = "plugins/shop.v1/shop.go"
-	x := newBuilt(t, builtOptions{before: func(f *fixture) {
+	x := newBuilt(t, builtOptions{before: func(f *hosttest.Module) {
 		f.Write("plugins/shop.v1/native/native.go", "package native\n\n// static int twice(int n) { return 2 * n; }\n// struct point { int x, y; };\nimport \"C\"\n\n"+
 			"var at = C.struct_point{x: 1}\n\nfunc Move() int { at.x++; at.y = C.twice(at.x); return int(at.y) }\n")
 		f.Write("plugins/shop.v1/asm/asm.go", "package asm\n\nvar seen = map[int]int{}\n\nfunc See(n int) int { seen[same(n)]++; return seen[n] }\n\nfunc same(n int) int\n")
@@ -187,7 +189,7 @@ func TestBuiltinStateOfPackagesWithCAndAssembly(t *testing.T) {
 // the built-in has.
 func TestHotMigrateIsGivenTheBuiltin(t *testing.T) {
 	const file = "plugins/shop.v1/shop.go"
-	x := newBuilt(t, builtOptions{before: func(f *fixture) {
+	x := newBuilt(t, builtOptions{before: func(f *hosttest.Module) {
 		f.Edit(file, "\tunused  int\n", "\tmu sync.Mutex\n\tLimit = 3\n")
 		f.Edit(file, "guarded.Lock()", "mu.Lock(); defer mu.Unlock(); Limit++; guarded.Lock()")
 		f.Edit(file, `" apply ", apply(2))`, `" limit ", Limit)`)
@@ -196,14 +198,14 @@ func TestHotMigrateIsGivenTheBuiltin(t *testing.T) {
 	x.Edit(file, `version = "built-in"`, `version = "one"`)
 	x.Edit(file, "Limit = 3", `Limit = "none"`)
 	x.Edit(file, "Limit++; ", `Limit += "."; `)
-	a := x.build(x.b, "./plugins/shop.v1")
+	a := buildtest.Build(x.Module, x.b, "./plugins/shop.v1")
 	if got := x.h.Say("load", a.Path); len(got) != 1 || !strings.HasPrefix(got[0], "failed HG0032 ") {
 		t.Fatalf("%q", got)
 	}
 	x.expect([]string{"built-in runs 2 n 102 same true boxes 9 10 keyed 8 ab below 12 limit 5"}, "run")
 	x.Write("plugins/shop.v1/migrate.go", "package shop\n\nimport \"fmt\"\n\nfunc HotMigrate(old map[string]any) error {\n"+
 		"\tLimit = fmt.Sprint(*old[\"Limit\"].(*int), old[\"example.com/built/plugins/shop.v1.Limit\"] == old[\"Limit\"])\n\treturn nil\n}\n")
-	a = x.build(x.b, "./plugins/shop.v1")
+	a = buildtest.Build(x.Module, x.b, "./plugins/shop.v1")
 	if got := x.h.Say("load", a.Path); len(got) != 2 || got[0] != "loaded swapped" || !strings.HasPrefix(got[1], "note HG0032 ") {
 		t.Fatalf("%q", got)
 	}
@@ -214,7 +216,7 @@ func TestHotMigrateIsGivenTheBuiltin(t *testing.T) {
 func TestAListIsForItsArtifactAlone(t *testing.T) {
 	x := newBuilt(t, builtOptions{})
 	x.Edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
-	a := x.build(x.b, "./plugins/shop.v1")
+	a := buildtest.Build(x.Module, x.b, "./plugins/shop.v1")
 	f, err := elf.Open(a.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -258,9 +260,9 @@ func TestAFullArtifactStartsAnew(t *testing.T) {
 	}
 	x := newBuilt(t, builtOptions{})
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
-	b := x.builder(Options{Link: "full"})
+	b := buildtest.New(x.Module, builder.Options{Link: "full"})
 	defer b.Close()
-	a := x.build(b, "./plugins/shop.v1")
+	a := buildtest.Build(x.Module, b, "./plugins/shop.v1")
 	x.expect([]string{"loaded swapped", "note HG0099 package variables start anew: the artifact is linked in full"}, "load", a.Path)
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
 }
@@ -272,7 +274,7 @@ func TestAWriteAtTheWrongMomentDoesNotHaveTheBuiltinStartAnew(t *testing.T) {
 	x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
 	const shop, below = "plugins/shop.v1/shop.go", "plugins/shop.v1/below/below.go"
 	x.Edit(shop, `version = "built-in"`, `version = "one"`)
-	p, err := x.plan(x.b, "./plugins/shop.v1")
+	p, err := buildtest.Plan(x.Module, x.b, "./plugins/shop.v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +284,7 @@ func TestAWriteAtTheWrongMomentDoesNotHaveTheBuiltinStartAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.Write(below, "")
-	var changed *ChangedError
+	var changed *builder.ChangedError
 	if _, err := x.b.Build(context.Background(), p); !errors.As(err, &changed) || changed.File != file {
 		t.Fatalf("built with an empty file: %v", err)
 	}
@@ -303,10 +305,10 @@ func TestADriftedBuiltinStartsAnew(t *testing.T) {
 		{"the size of a variable", shop, "p [9]*int }", "p [9]*int; w int }", "shop.v1.still differs"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			x := newBuilt(t, builtOptions{after: func(f *fixture) { f.Edit(row.file, row.old, row.text) }})
+			x := newBuilt(t, builtOptions{after: func(f *hosttest.Module) { f.Edit(row.file, row.old, row.text) }})
 			x.expect([]string{"built-in runs 1 n 101 same true boxes 8 9 keyed 7 ab below 11 apply 4"}, "run")
 			x.Edit("plugins/shop.v1/shop.go", `version = "built-in"`, `version = "one"`)
-			a := x.build(x.b, "./plugins/shop.v1")
+			a := buildtest.Build(x.Module, x.b, "./plugins/shop.v1")
 			b := a.Manifest.Builtin
 			if b == nil || b.Code != "HG0094" || !strings.Contains(b.Reason, row.what) {
 				t.Fatalf("the manifest says %+v", b)
