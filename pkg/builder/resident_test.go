@@ -1,226 +1,16 @@
 package builder
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-const residentTree = `
--- plugins/pricing/pricing.go --
-package pricing
-
-import (
-	_ "embed"
-
-	"example.com/shop/api"
-	"example.com/shop/plugins/pricing/calc"
-	"example.com/shop/plugins/pricing/files"
-)
-
-//go:embed text.txt
-var text string
-
-// Run is what the host calls.
-func Run() string { return api.Name() + calc.Text() + text + files.Names() }
--- plugins/pricing/text.txt --
-text
--- plugins/pricing/pricing_test.go --
-package pricing
-
-func helper() {}
--- plugins/pricing/windows.go --
-//go:build windows
-
-package pricing
-
-func onWindows() {}
--- plugins/pricing/calc/calc.go --
-package calc
-
-func Text() string { return "one" }
--- plugins/pricing/calc/more.go --
-package calc
-
-func More() string { return "more" }
--- plugins/pricing/files/files.go --
-package files
-
-import "embed"
-
-//go:embed data *.tmpl
-var all embed.FS
-
-func Names() string { e, _ := all.ReadDir("data"); return e[0].Name() }
--- plugins/pricing/files/data/a.txt --
-a
--- plugins/pricing/files/data/sub/b.txt --
-b
--- plugins/pricing/files/x.tmpl --
-x
--- plugins/tax/tax.go --
-package tax
-
-import "example.com/shop/api"
-
-func Run() string { return api.Name() + "tax" }
--- api/api.go --
-package api
-
-// Name is short: it is inlined into its callers.
-func Name() string { return "api " }
-
-func Long(n int) int {
-	for i := range n {
-		n += i
-	}
-	return n
-}
--- unused/unused.go --
-package unused
-
-func Text() string { return "unused" }
--- server/uses/uses.go --
-package uses
-
-import _ "example.com/shop/api"
-` + hostMain
-
-// pair is two builders of one module: one that lives on, and one that is made
-// anew for each look.
-type pair struct {
-	*fixture
-	opts    Options
-	stays   *Builder
-	plugins []Plugin
-	asked   atomic.Int64 // runs of the go command by the one that stays
-	log     bytes.Buffer
-}
-
-func newPair(t *testing.T, archive string) *pair {
-	t.Helper()
-	p := &pair{fixture: newFixture(t, archive)}
-	p.opts = Options{Dir: filepath.Join(t.TempDir(), "store")}
-	p.Host = filepath.Join(t.TempDir(), "host")
-	p.start()
-	return p
-}
-
-// start makes the builder that stays, and the host.
-func (p *pair) start() {
-	p.T.Helper()
-	p.opts.Logger = slog.New(slog.NewTextHandler(&p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p.stays = p.builder(p.opts)
-	p.opts.Logger = nil
-	ctx := context.Background()
-	if _, err := p.stays.BuildHost(ctx, "./server", p.Host); err != nil {
-		p.T.Fatal(err)
-	}
-	var err error
-	if p.plugins, err = p.stays.Find(ctx, "./plugins/..."); err != nil {
-		p.T.Fatal(err)
-	}
-	p.stays.tool.OnRun = func([]string) { p.asked.Add(1) }
-}
-
-// said is a snapshot in words.
-func said(snap *Snapshot, err error) []string {
-	if err != nil {
-		return []string{fmt.Sprintf("error %T: %v", err, err)}
-	}
-	var lines []string
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	for i, p := range snap.Plans {
-		if p == nil {
-			add("plan %d: none", i)
-			continue
-		}
-		add("plan %s: key %s path %s link %s private %v shared %v flags %v builtin %v cached %v",
-			p.Plugin.Name, p.Key, p.PluginPath, p.Link, p.Private, p.Shared, p.Flags, p.Builtin, p.Cached != nil)
-		for _, u := range p.private {
-			funcs, vars := u.Exports()
-			add("  %s exports %v %v", u.Package.ImportPath, funcs, vars)
-			for _, f := range u.Files {
-				add("  %s %x %x %s", f.Path, f.Raw[:4], f.Tokens[:4], f.Data)
-			}
-		}
-		for path, text := range p.reworded {
-			add("  reworded %s %s", path, text)
-		}
-	}
-	for name, err := range snap.Errors {
-		add("plugin %s: %T %v", name, err, err)
-	}
-	add("dirs %v", snap.WatchDirs)
-	add("files %v", snap.WatchFiles)
-	add("host changes %v", snap.HostChanges)
-	slices.Sort(lines)
-	return lines
-}
-
-// look compares the two builders, and gives how often the one that stays asked
-// the go command.
-func (p *pair) look(name string) int {
-	p.T.Helper()
-	ctx := context.Background()
-	before := p.asked.Load()
-	p.log.Reset()
-	got := said(p.stays.Snapshot(ctx, Host{Binary: p.Host}, p.plugins))
-	runs := int(p.asked.Load() - before)
-	want := said(p.builder(p.opts).Snapshot(ctx, Host{Binary: p.Host}, p.plugins))
-	if diff := cmp.Diff(want, got); diff != "" {
-		p.T.Errorf("%s: the builder that stays (+) differs from a new one (-):\n%s\n%s", name, diff, p.log.String())
-	}
-	return runs
-}
-
-// calm takes snapshots until one needs no go command: what was made just now
-// is old enough to be trusted.
-func (p *pair) calm() {
-	p.T.Helper()
-	for range 200 {
-		if p.look("at rest") == 0 {
-			return
-		}
-	}
-	p.T.Fatalf("the go command is asked for ever: %s", p.log.String())
-}
-
-func (p *pair) remove(name string) {
-	p.T.Helper()
-	if err := os.Remove(filepath.Join(p.Root, name)); err != nil {
-		p.T.Fatal(err)
-	}
-}
-
-// replace writes a file as careful editors do: beside the old one, then over it.
-func (p *pair) replace(name, data string) {
-	p.T.Helper()
-	p.Write(name+".tmp~", data)
-	if err := os.Rename(filepath.Join(p.Root, name+".tmp~"), filepath.Join(p.Root, name)); err != nil {
-		p.T.Fatal(err)
-	}
-}
-
-func (p *pair) read(name string) string {
-	p.T.Helper()
-	data, err := os.ReadFile(filepath.Join(p.Root, name))
-	if err != nil {
-		p.T.Fatal(err)
-	}
-	return string(data)
-}
 
 // step is an edit. quiet ones must not need the go command.
 type step struct {
@@ -379,13 +169,6 @@ func residentSteps() []step {
 	}
 }
 
-func (p *pair) move(from, to string) {
-	p.T.Helper()
-	if err := os.Rename(filepath.Join(p.Root, from), filepath.Join(p.Root, to)); err != nil {
-		p.T.Fatal(err)
-	}
-}
-
 func TestResidentSnapshotEqualsAFreshOne(t *testing.T) {
 	p := newPair(t, residentTree)
 	p.Env = append(p.Env, "GOENV="+filepath.Join(t.TempDir(), "env"))
@@ -403,21 +186,6 @@ func TestResidentSnapshotEqualsAFreshOne(t *testing.T) {
 		}
 		p.calmUnlessBroken()
 	}
-}
-
-// calmUnlessBroken is calm where it can be: packages with errors are looked at
-// by the go command each time.
-func (p *pair) calmUnlessBroken() {
-	p.T.Helper()
-	for range 10 {
-		if p.look("at rest") == 0 {
-			return
-		}
-		if strings.Contains(p.log.String(), "could not be loaded") {
-			return
-		}
-	}
-	p.T.Errorf("the go command is asked for ever: %s", p.log.String())
 }
 
 // Edits that come faster than stamps tell them apart are not lost.
@@ -536,89 +304,6 @@ func TestWaitingSnapshotEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := p.stays.Snapshot(ctx, Host{Binary: p.Host}, p.plugins); err == nil {
 		t.Error("a snapshot took a graph out of turn")
-	}
-}
-
-// BenchmarkResidentSnapshot measures a snapshot after an edit of one function's
-// body, in a module of which plugin and host import every package.
-func BenchmarkResidentSnapshot(b *testing.B) {
-	for _, n := range []int{10, 1000} {
-		b.Run(fmt.Sprintf("packages=%d", n), func(b *testing.B) {
-			builder, plugins, host, edit := generatedModule(b, n)
-			ctx := context.Background()
-			asked := 0
-			snapshot := func() *Snapshot {
-				snap, err := builder.Snapshot(ctx, Host{Binary: host}, plugins)
-				if err != nil {
-					b.Fatal(err)
-				}
-				return snap
-			}
-			for start := time.Now(); time.Since(start) < time.Second; {
-				snapshot() // until what was generated is old enough to be trusted
-			}
-			builder.tool.OnRun = func([]string) { asked++ }
-			last := snapshot().Plans[0].Key
-			i := 0
-			for b.Loop() {
-				b.StopTimer()
-				i++
-				edit(i)
-				b.StartTimer()
-				key := snapshot().Plans[0].Key
-				if key == last {
-					b.Fatal("the edit was not seen")
-				}
-				last = key
-			}
-			b.ReportMetric(float64(asked), "go-runs")
-		})
-	}
-}
-
-// generatedModule is a module of n packages of three files: half of them the
-// plugin's own, half shared with the host.
-func generatedModule(b *testing.B, n int) (builder *Builder, plugins []Plugin, host string, edit func(i int)) {
-	b.Helper()
-	root, err := filepath.EvalSymlinks(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	write := func(name, text string) {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			b.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			b.Fatal(err)
-		}
-	}
-	write("go.mod", "module example.com/shop\n\ngo 1.26\n")
-	imports := map[string]string{}
-	for i := range n - 2 {
-		part := []string{"plugins/pricing/own", "shared/part"}[i%2]
-		for _, file := range []string{"a", "b", "c"} {
-			write(fmt.Sprintf("%s%d/%s.go", part, i, file), fmt.Sprintf("package part\n\n// Text%s is one function of many.\nfunc Text%s() string { return %q }\n", file, file, fmt.Sprint(i)))
-		}
-		imports[part] += fmt.Sprintf("import _ \"example.com/shop/%s%d\"\n", part, i)
-	}
-	pricing := "package pricing\n\n" + imports["plugins/pricing/own"] + imports["shared/part"] + "\nfunc Run() string { return \"run\" }\n"
-	write("plugins/pricing/pricing.go", pricing)
-	write("server/main.go", "package main\n\nimport _ \"plugin\"\n"+imports["shared/part"]+"\nfunc main() {}\n")
-	env := append(os.Environ(), "GOFLAGS=", "GOWORK=", "GOPROXY=off", "GOTOOLCHAIN=local")
-	builder, err = New(Options{WorkDir: root, Dir: filepath.Join(b.TempDir(), "store"), Env: env})
-	if err != nil {
-		b.Fatal(err)
-	}
-	host = filepath.Join(b.TempDir(), "host")
-	if _, err := builder.BuildHost(context.Background(), "./server", host); err != nil {
-		b.Fatal(err)
-	}
-	if plugins, err = builder.Find(context.Background(), "./plugins/pricing"); err != nil {
-		b.Fatal(err)
-	}
-	return builder, plugins, host, func(i int) {
-		write("plugins/pricing/own0/a.go", fmt.Sprintf("package part\n\nfunc Texta() string { return \"%d\" }\n", i))
 	}
 }
 
