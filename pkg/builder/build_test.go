@@ -28,8 +28,8 @@ func compilerErrors(t *testing.T, flags ...string) {
 	b := f.builder(Options{})
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			f.edit(row.file, row.old, row.new)
-			defer f.edit(row.file, row.new, row.old)
+			f.Edit(row.file, row.old, row.new)
+			defer f.Edit(row.file, row.new, row.old)
 			p, err := f.plan(b, "./plugins/pricing")
 			if err == nil {
 				_, err = b.Build(context.Background(), p)
@@ -41,7 +41,7 @@ func compilerErrors(t *testing.T, flags ...string) {
 			if len(be.Diagnostics) == 0 {
 				t.Fatalf("no diagnostics in\n%s", be.Output)
 			}
-			got := strings.TrimPrefix(be.Error(), f.root+"/")
+			got := strings.TrimPrefix(be.Error(), f.Root+"/")
 			if file, _, _ := strings.Cut(row.want, ": "); !strings.HasPrefix(got, file) {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
@@ -92,7 +92,7 @@ func TestTracesShowTheUsersFiles(t *testing.T) {
 		f := newFixture(t, tracePlugin)
 		f.buildHost(flags...)
 		got := f.run(f.build(f.builder(Options{}), "./plugins/pricing"))
-		base := f.root
+		base := f.Root
 		if flags != nil {
 			base = "example.com/shop"
 		}
@@ -108,7 +108,7 @@ func TestBuildIsReproducible(t *testing.T) {
 	var digests []string
 	for range 2 {
 		f := newFixture(t, simplePlugin)
-		f.env = append(f.env, "SOURCE_DATE_EPOCH=1700000000")
+		f.Env = append(f.Env, "SOURCE_DATE_EPOCH=1700000000")
 		f.buildHost("-trimpath")
 		digests = append(digests, f.build(f.builder(Options{}), "./plugins/pricing").Digest)
 	}
@@ -169,7 +169,7 @@ func TestConcurrentBuildsDoNotDisturbEachOther(t *testing.T) {
 	var plans []*Plan
 	var builders []*Builder
 	for _, text := range []string{"one", "two", "three"} {
-		f.write("plugins/pricing/calc/calc.go", "package calc\n\nfunc Text() string { return \""+text+"\" }\n")
+		f.Write("plugins/pricing/calc/calc.go", "package calc\n\nfunc Text() string { return \""+text+"\" }\n")
 		for range 2 {
 			b := f.builder(Options{Dir: dir})
 			p, err := f.plan(b, "./plugins/pricing")
@@ -217,7 +217,7 @@ func TestEditDuringTheBuildIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.edit("plugins/pricing/calc/calc.go", "one", "twenty")
+	f.Edit("plugins/pricing/calc/calc.go", "one", "twenty")
 	_, err = b.Build(context.Background(), p)
 	var changed *ChangedError
 	if !errors.As(err, &changed) || !strings.HasSuffix(changed.File, "calc.go") {

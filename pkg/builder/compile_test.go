@@ -72,12 +72,12 @@ import _ "example.com/shop/api"
 // byte, whoever compiled what.
 func TestResidentBuildsEqualColdOnes(t *testing.T) {
 	f := newFixture(t, compileTree)
-	f.env = append(f.env, "SOURCE_DATE_EPOCH=1")
-	f.host = filepath.Join(t.TempDir(), "host")
+	f.Env = append(f.Env, "SOURCE_DATE_EPOCH=1")
+	f.Host = filepath.Join(t.TempDir(), "host")
 	stays := f.builder(Options{Dir: filepath.Join(t.TempDir(), "resident"), Link: "thin", Resident: true})
 	t.Cleanup(func() { stays.Close() })
 	ctx := context.Background()
-	if _, err := stays.BuildHost(ctx, "./server", f.host); err != nil {
+	if _, err := stays.BuildHost(ctx, "./server", f.Host); err != nil {
 		t.Fatal(err)
 	}
 	plugins, err := stays.Find(ctx, "./plugins/pricing")
@@ -97,75 +97,75 @@ func TestResidentBuildsEqualColdOnes(t *testing.T) {
 		{name: "first build", edit: func() {}},
 		{
 			name: "a body nobody inlines", compiled: []string{"base"},
-			edit: func() { f.edit(base, "s[:1] }", "s[1:2] }") },
+			edit: func() { f.Edit(base, "s[:1] }", "s[1:2] }") },
 		},
 		{
 			name: "a body that importers inline", compiled: []string{"base", "left", "pricing"},
-			edit: func() { f.edit(left, `"left "`, `"LEFT "`); f.edit(base, "s[1:2] }", "s[2:3] }") },
+			edit: func() { f.Edit(left, `"left "`, `"LEFT "`); f.Edit(base, "s[1:2] }", "s[2:3] }") },
 		},
 		{
 			name: "a new exported function", compiled: []string{"base", "left", "pricing", "right"},
-			edit: func() { f.edit(base, "//go:noinline", "func Other() int { return 1 }\n\n//go:noinline") },
+			edit: func() { f.Edit(base, "//go:noinline", "func Other() int { return 1 }\n\n//go:noinline") },
 		},
 		{
 			name: "a mistake", compiled: []string{}, fails: "undefined: bose",
-			edit: func() { f.edit(left, "base.Text()", "bose.Text()") },
+			edit: func() { f.Edit(left, "base.Text()", "bose.Text()") },
 		},
 		{
 			name: "mistakes in two packages", compiled: []string{}, fails: "undefined: bise",
-			edit: func() { f.edit("plugins/pricing/right/right.go", "base.Text()", "bise.Text()") },
+			edit: func() { f.Edit("plugins/pricing/right/right.go", "base.Text()", "bise.Text()") },
 		},
 		{
 			name: "a mistake that does not parse", compiled: []string{}, fails: "base.go:",
-			edit: func() { f.edit(base, "func Other() int {", "func Other( int {") },
+			edit: func() { f.Edit(base, "func Other() int {", "func Other( int {") },
 		},
 		{
 			name: "all repaired", compiled: []string{"base", "left", "right"},
 			edit: func() {
-				f.edit(base, "func Other( int { return 1 }", "func Other() int { return 2 }")
-				f.edit(left, "bose", "base")
-				f.edit("plugins/pricing/right/right.go", "bise", "base")
+				f.Edit(base, "func Other( int { return 1 }", "func Other() int { return 2 }")
+				f.Edit(left, "bose", "base")
+				f.Edit("plugins/pricing/right/right.go", "bise", "base")
 			},
 		},
 		{name: "another import", edit: func() {
-			f.edit(left, `import "example`, "import \"strings\"\n\nimport \"example")
-			f.edit(left, `"LEFT "`, `strings.ToUpper("x")`)
+			f.Edit(left, `import "example`, "import \"strings\"\n\nimport \"example")
+			f.Edit(left, `"LEFT "`, `strings.ToUpper("x")`)
 		}},
 		{
 			name: "an edit after the go command was asked", compiled: []string{"left"},
-			edit: func() { f.edit(left, `strings.ToUpper("x")`, `strings.ToUpper("yy")`) },
+			edit: func() { f.Edit(left, `strings.ToUpper("x")`, `strings.ToUpper("yy")`) },
 		},
-		{name: "an embedded file", edit: func() { f.write("plugins/pricing/text.txt", "other text") }},
+		{name: "an embedded file", edit: func() { f.Write("plugins/pricing/text.txt", "other text") }},
 		{
 			name: "an edit beside an embedded file", compiled: []string{"pricing"},
-			edit: func() { f.edit(pricing, "right.Text(), text", "text, right.Text()") },
+			edit: func() { f.Edit(pricing, "right.Text(), text", "text, right.Text()") },
 		},
-		{name: "a new file", edit: func() { f.write("plugins/pricing/base/more.go", "package base\n\nfunc More() int { return 1 }\n") }},
+		{name: "a new file", edit: func() { f.Write("plugins/pricing/base/more.go", "package base\n\nfunc More() int { return 1 }\n") }},
 		{
 			name: "an exported function of the plugin", compiled: []string{"pricing"},
 			edit: func() {
-				f.edit(pricing, "func Run()", "func More() []*int { return nil }\n\nvar V = map[string]api.T{}\n\nfunc Run()")
+				f.Edit(pricing, "func Run()", "func More() []*int { return nil }\n\nvar V = map[string]api.T{}\n\nfunc Run()")
 			},
 			fails: "undefined: api.T",
 		},
 		{
 			name: "which is repaired", compiled: []string{"pricing"},
-			edit: func() { f.edit(pricing, "map[string]api.T{}", "map[string]error{}") },
+			edit: func() { f.Edit(pricing, "map[string]api.T{}", "map[string]error{}") },
 		},
 		{name: "an assembly file", edit: func() {
-			f.write("plugins/pricing/base/add_amd64.s", "TEXT ·add(SB), 4, $0-24\n\tMOVQ a+0(FP), AX\n\tADDQ b+8(FP), AX\n\tMOVQ AX, ret+16(FP)\n\tRET\n")
-			f.write("plugins/pricing/base/more.go", "package base\n\nfunc add(a, b int) int\n\nfunc More() int { return add(1, 2) }\n")
+			f.Write("plugins/pricing/base/add_amd64.s", "TEXT ·add(SB), 4, $0-24\n\tMOVQ a+0(FP), AX\n\tADDQ b+8(FP), AX\n\tMOVQ AX, ret+16(FP)\n\tRET\n")
+			f.Write("plugins/pricing/base/more.go", "package base\n\nfunc add(a, b int) int\n\nfunc More() int { return add(1, 2) }\n")
 		}},
-		{name: "an edit beside assembly", edit: func() { f.edit(base, "return 2", "return add(1, 1)") }},
+		{name: "an edit beside assembly", edit: func() { f.Edit(base, "return 2", "return add(1, 1)") }},
 		{
 			name: "an edit of an importer of assembly", compiled: []string{"left"},
-			edit: func() { f.edit(left, `"yy"`, `"zz"`) },
+			edit: func() { f.Edit(left, `"yy"`, `"zz"`) },
 		},
 	}
 	for _, step := range steps {
 		step.edit()
 		before := asked.Load()
-		snap, err := stays.Snapshot(ctx, Host{Binary: f.host}, plugins)
+		snap, err := stays.Snapshot(ctx, Host{Binary: f.Host}, plugins)
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
@@ -181,7 +181,7 @@ func TestResidentBuildsEqualColdOnes(t *testing.T) {
 				t.Errorf("%s: %v, want %q", step.name, err, step.fails)
 			}
 			fresh := f.builder(Options{Dir: filepath.Join(t.TempDir(), "cold"), Link: "thin"})
-			snap, err := fresh.Snapshot(ctx, Host{Binary: f.host}, plugins)
+			snap, err := fresh.Snapshot(ctx, Host{Binary: f.Host}, plugins)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +207,7 @@ func TestResidentBuildsEqualColdOnes(t *testing.T) {
 			}
 		}
 		fresh := f.builder(Options{Dir: filepath.Join(t.TempDir(), "cold"), Link: "thin"})
-		cold, err := fresh.Snapshot(ctx, Host{Binary: f.host}, plugins)
+		cold, err := fresh.Snapshot(ctx, Host{Binary: f.Host}, plugins)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,11 +225,11 @@ func TestResidentBuildsEqualColdOnes(t *testing.T) {
 // nothing to ask.
 func TestFirstEditOfAPrimedPluginNeedsNoGoCommand(t *testing.T) {
 	f := newFixture(t, compileTree)
-	f.host = filepath.Join(t.TempDir(), "host")
+	f.Host = filepath.Join(t.TempDir(), "host")
 	b := f.builder(Options{Link: "thin", Resident: true})
 	t.Cleanup(func() { b.Close() })
 	ctx := context.Background()
-	if _, err := b.BuildHost(ctx, "./server", f.host); err != nil {
+	if _, err := b.BuildHost(ctx, "./server", f.Host); err != nil {
 		t.Fatal(err)
 	}
 	plugins, err := b.Find(ctx, "./plugins/pricing")
@@ -238,7 +238,7 @@ func TestFirstEditOfAPrimedPluginNeedsNoGoCommand(t *testing.T) {
 	}
 	snapshot := func() *Plan {
 		t.Helper()
-		snap, err := b.Snapshot(ctx, Host{Binary: f.host}, plugins)
+		snap, err := b.Snapshot(ctx, Host{Binary: f.Host}, plugins)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestFirstEditOfAPrimedPluginNeedsNoGoCommand(t *testing.T) {
 	if err := b.Prime(ctx, snapshot()); err != nil {
 		t.Fatal(err)
 	}
-	f.edit("plugins/pricing/base/base.go", "s[:1] }", "s[1:2] }")
+	f.Edit("plugins/pricing/base/base.go", "s[:1] }", "s[1:2] }")
 	plan := snapshot()
 	b.tool.OnRun = func(args []string) { t.Errorf("the go command was run: %q", args) }
 	if err := b.Prime(ctx, plan); err != nil {

@@ -66,7 +66,7 @@ func TestCoverageAndOtherCompilersAreRefused(t *testing.T) {
 
 func TestProfileOfTheHostIsUsed(t *testing.T) {
 	f := newFixture(t, simplePlugin)
-	f.write("server/default.pgo", pgoProfile(t))
+	f.Write("server/default.pgo", pgoProfile(t))
 	for _, flags := range [][]string{nil, {"-trimpath"}} {
 		f.buildHost(flags...)
 		b := f.builder(Options{})
@@ -74,12 +74,12 @@ func TestProfileOfTheHostIsUsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Contains(p.Flags, "-pgo="+f.root+"/server/default.pgo") {
+		if !slices.Contains(p.Flags, "-pgo="+f.Root+"/server/default.pgo") {
 			t.Errorf("flags %v", p.Flags)
 		}
 	}
 	// Without the file nothing can be built to match.
-	f.write("server/default.pgo", "")
+	f.Write("server/default.pgo", "")
 	f.buildHost("-pgo=off")
 	b := f.builder(Options{})
 	p, err := f.plan(b, "./plugins/pricing")
@@ -87,7 +87,7 @@ func TestProfileOfTheHostIsUsed(t *testing.T) {
 		t.Errorf("%v, flags %v", err, p.Flags)
 	}
 	host := &abi.Fingerprint{GoVersion: "go1.26.8", Exports: true, Settings: map[string]string{"-pgo": "/gone/default.pgo"}}
-	s, err := followHost(Options{}, &gotool.Environment{GOVERSION: "go1.26.8"}, host, f.root)
+	s, err := followHost(Options{}, &gotool.Environment{GOVERSION: "go1.26.8"}, host, f.Root)
 	if err != nil || s.pgoBroken != "/gone/default.pgo" {
 		t.Errorf("got %+v, %v", s, err)
 	}
@@ -109,8 +109,8 @@ func TestRaceHostTakesRacePlugin(t *testing.T) {
 func TestOverlayOfTheUserIsRefused(t *testing.T) {
 	f := newFixture(t, simplePlugin)
 	f.buildHost()
-	f.write("overlay.json", "{}")
-	f.env = append(f.env, "GOFLAGS=-overlay="+f.root+"/overlay.json")
+	f.Write("overlay.json", "{}")
+	f.Env = append(f.Env, "GOFLAGS=-overlay="+f.Root+"/overlay.json")
 	_, err := f.plan(f.builder(Options{}), "./plugins/pricing")
 	if c := asConflict(t, err); c.Evidence[0].What != "GOFLAGS" {
 		t.Errorf("got %+v", c)

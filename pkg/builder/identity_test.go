@@ -375,13 +375,13 @@ func Run() string { return lib.V() + "1" }
 				archive = strings.ReplaceAll(archive, "-- server/", "-- app/server/")
 			}
 			f := newFixture(t, archive+main)
-			f.work = f.root + "/" + row.work
+			f.Work = f.Root + "/" + row.work
 			if strings.Contains(archive, "-- app/go.mod --") {
-				f.env = append(f.env, "PWD="+f.work)
-				root := f.root
-				f.root += "/app"
+				f.Env = append(f.Env, "PWD="+f.Work)
+				root := f.Root
+				f.Root += "/app"
 				f.buildHost(row.flags...)
-				f.root = root
+				f.Root = root
 			} else {
 				f.buildHost(row.flags...)
 			}
@@ -395,7 +395,7 @@ func Run() string { return lib.V() + "1" }
 			if f.files() != before {
 				t.Error("the build wrote into the user's tree")
 			}
-			f.edit(row.file, row.old, row.new)
+			f.Edit(row.file, row.old, row.new)
 			two := f.build(b, pattern)
 			if one.Digest == two.Digest {
 				t.Error("the edit did not change the artifact")

@@ -88,7 +88,7 @@ func main() {}
 	if err := p.Obstacle(); err != nil {
 		t.Error(err)
 	}
-	f.write("vendor/modules.txt", "")
+	f.Write("vendor/modules.txt", "")
 	var conflict *ConflictError
 	if err := p.Obstacle(); !errors.As(err, &conflict) || conflict.Next == "" {
 		t.Errorf("assembly in a vendored module: %v", err)
@@ -101,12 +101,12 @@ func main() {}
 // TestToolchainSaysWhatItWouldBuildWith, and what the module asks for.
 func TestToolchainSaysWhatItWouldBuildWith(t *testing.T) {
 	f := newFixture(t, "-- go.mod --\nmodule example.com/shop\n\ngo 1.25\n\ntoolchain go1.25.9\n-- sub/go.work --\ngo 1.26\n\nuse .\n-- sub/go.mod --\nmodule example.com/sub\n\ngo 1.20\n")
-	f.env = append(f.env, "GOWORK=", "GOOS=darwin", "GOARCH=arm64", "CC=some-cc -m64")
-	tc, err := ReadToolchain(t.Context(), f.root, f.env)
+	f.Env = append(f.Env, "GOWORK=", "GOOS=darwin", "GOARCH=arm64", "CC=some-cc -m64")
+	tc, err := ReadToolchain(t.Context(), f.Root, f.Env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tc.Wanted != "go1.25.9" || tc.Module != filepath.Join(f.root, "go.mod") || tc.CC != "some-cc -m64" || !strings.HasPrefix(tc.Version, "go1.") {
+	if tc.Wanted != "go1.25.9" || tc.Module != filepath.Join(f.Root, "go.mod") || tc.CC != "some-cc -m64" || !strings.HasPrefix(tc.Version, "go1.") {
 		t.Errorf("%+v", tc)
 	}
 	if tc.NoLoad == "" || tc.NoThin == "" || tc.NoPatch == "" {
@@ -115,17 +115,17 @@ func TestToolchainSaysWhatItWouldBuildWith(t *testing.T) {
 	if _, err := tc.TryCompiler(t.Context(), t.TempDir()); err == nil {
 		t.Error("a compiler that is not there works")
 	}
-	f.env = append(f.env, "GOOS=linux", "GOARCH=amd64")
-	if tc, err = ReadToolchain(t.Context(), filepath.Join(f.root, "sub"), f.env); err != nil {
+	f.Env = append(f.Env, "GOOS=linux", "GOARCH=amd64")
+	if tc, err = ReadToolchain(t.Context(), filepath.Join(f.Root, "sub"), f.Env); err != nil {
 		t.Fatal(err)
 	}
 	if tc.Wanted != "go1.26" || tc.NoLoad != "" || tc.NoThin != "" || tc.NoPatch != "" {
 		t.Errorf("linux/amd64 in a workspace: %+v", tc)
 	}
-	if tc, err = ReadToolchain(t.Context(), t.TempDir(), f.env); err != nil || tc.Module != "" || tc.Wanted != "" {
+	if tc, err = ReadToolchain(t.Context(), t.TempDir(), f.Env); err != nil || tc.Module != "" || tc.Wanted != "" {
 		t.Errorf("outside a module: %+v, %v", tc, err)
 	}
-	if _, err := ReadToolchain(t.Context(), f.root, []string{"PATH=" + t.TempDir()}); err == nil {
+	if _, err := ReadToolchain(t.Context(), f.Root, []string{"PATH=" + t.TempDir()}); err == nil {
 		t.Error("no go command is no error")
 	}
 }
@@ -136,7 +136,7 @@ func TestHostsAreReadAsTheyAre(t *testing.T) {
 	f := newFixture(t, "-- main.go --\npackage main\n\nfunc main() {}\n")
 	bin := filepath.Join(t.TempDir(), "host")
 	cmd := exec.Command("go", "build", "-o", bin, ".")
-	cmd.Dir, cmd.Env = f.root, append(f.env, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd.Dir, cmd.Env = f.Root, append(f.Env, "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -147,7 +147,7 @@ func TestHostsAreReadAsTheyAre(t *testing.T) {
 	if h.Package != "example.com/shop" || !h.Static || h.Reloader == nil || *h.Reloader || h.Unfit == nil || h.GOOS != "linux" {
 		t.Errorf("%+v", h)
 	}
-	if _, err := ReadHost(filepath.Join(f.root, "main.go")); err == nil {
+	if _, err := ReadHost(filepath.Join(f.Root, "main.go")); err == nil {
 		t.Error("a source file is a host")
 	}
 	b := f.builder(Options{})

@@ -25,9 +25,9 @@ func Price(n int) int { return Rate * n }
 
 func main() {}
 `)
-	file := filepath.Join(f.root, "rules.so")
+	file := filepath.Join(f.Root, "rules.so")
 	cmd := exec.Command("go", "build", "-buildmode=plugin", "-o", file, "./rules")
-	cmd.Dir, cmd.Env = f.root, append(f.env, "CGO_ENABLED=1")
+	cmd.Dir, cmd.Env = f.Root, append(f.Env, "CGO_ENABLED=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -47,7 +47,7 @@ func main() {}
 	}
 
 	// What is no plugin has a digest, and the error names it.
-	text := filepath.Join(f.root, "rules.txt")
+	text := filepath.Join(f.Root, "rules.txt")
 	if err := os.WriteFile(text, []byte("text"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func main() {}
 	if a == nil || artifact.ValidDigest(a.Digest) != nil || err == nil || !strings.Contains(err.Error(), "rules.txt") {
 		t.Errorf("text: %+v, %v", a, err)
 	}
-	if _, err := ReadArtifact(filepath.Join(f.root, "nothing.so")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadArtifact(filepath.Join(f.Root, "nothing.so")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nothing: %v", err)
 	}
 }

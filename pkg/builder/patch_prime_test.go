@@ -6,17 +6,19 @@ import (
 	"context"
 	"slices"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // primedFixture is a host, its plugin, and a builder that has seen them.
 func primedFixture(t *testing.T) (*fixture, *Builder, []Plugin) {
-	f := newFixture(t, builtinModule)
-	f.write("plugins/shop.v1/beside/beside.go", "package beside\n\n// Zero is 0.\nfunc Zero() int { return 0 }\n")
-	f.edit("plugins/shop.v1/shop.go", `"example.com/built/plugins/shop.v1/below"`, `"example.com/built/plugins/shop.v1/below"
+	f := newFixture(t, hosttest.Builtin)
+	f.Write("plugins/shop.v1/beside/beside.go", "package beside\n\n// Zero is 0.\nfunc Zero() int { return 0 }\n")
+	f.Edit("plugins/shop.v1/shop.go", `"example.com/built/plugins/shop.v1/below"`, `"example.com/built/plugins/shop.v1/below"
 	"example.com/built/plugins/shop.v1/beside"`)
-	f.edit("plugins/shop.v1/shop.go", "below.Count(),", "below.Count()+beside.Zero(),")
-	f.withReloader()
-	f.host = f.buildHostAs()
+	f.Edit("plugins/shop.v1/shop.go", "below.Count(),", "below.Count()+beside.Zero(),")
+	f.AddReloader()
+	f.Host = f.GoBuild("./host")
 	b := f.builder(Options{Resident: true, Keep: -1})
 	t.Cleanup(func() { b.Close() })
 	return f, b, []Plugin{{Name: "shop.v1", ImportPath: "example.com/built/plugins/shop.v1"}}
@@ -24,7 +26,7 @@ func primedFixture(t *testing.T) (*fixture, *Builder, []Plugin) {
 
 func TestPrimingBeginsWithPluginsAndTheProgram(t *testing.T) {
 	f, b, plugins := primedFixture(t)
-	s, p, leave, err := b.patchScan(context.Background(), Host{Binary: f.host}, plugins)
+	s, p, leave, err := b.patchScan(context.Background(), Host{Binary: f.Host}, plugins)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func TestPrimingBeginsWithPluginsAndTheProgram(t *testing.T) {
 func TestPrimingGivesWay(t *testing.T) {
 	f, b, plugins := primedFixture(t)
 	ctx := context.Background()
-	host := Host{Binary: f.host}
+	host := Host{Binary: f.Host}
 	s, leave, err := b.scan(ctx, host, plugins)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +64,7 @@ func TestPrimingGivesWay(t *testing.T) {
 	}
 
 	// Wherever it is, a plan finds nothing half done.
-	f.edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2")
+	f.Edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2")
 	priming, cancel := context.WithCancel(ctx)
 	primed := make(chan error)
 	go func() { primed <- b.PrimePatch(priming, host, plugins) }()
@@ -82,7 +84,7 @@ func TestPrimingGivesWay(t *testing.T) {
 func TestPackagesThatPrimingDidNotGetToAreCompiledWithTheEdit(t *testing.T) {
 	f, b, plugins := primedFixture(t)
 	ctx := context.Background()
-	host := Host{Binary: f.host}
+	host := Host{Binary: f.Host}
 	if err := b.PrimePatch(ctx, host, plugins); err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +93,8 @@ func TestPackagesThatPrimingDidNotGetToAreCompiledWithTheEdit(t *testing.T) {
 			p.old, p.new = nil, nil
 		}
 	}
-	f.edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2")
-	f.edit("plugins/shop.v1/below/below.go", "// Count counts.", "// More is new.\nfunc More() int { return 1 }\n\n// Count counts.")
+	f.Edit("plugins/shop.v1/below/below.go", "first.n++", "first.n += 2")
+	f.Edit("plugins/shop.v1/below/below.go", "// Count counts.", "// More is new.\nfunc More() int { return 1 }\n\n// Count counts.")
 	p, err := b.PlanPatch(ctx, host, plugins)
 	if err != nil || p.Verdict != CanPatch || len(p.diff.Functions) == 0 {
 		t.Errorf("%+v, %v", p, err)

@@ -54,12 +54,12 @@ func TestSameInputsGiveTheSameArtifact(t *testing.T) {
 		{"comment above a shared declaration", "api/api.go", "// Name is short", "// Two\n// more lines.\n//\n// Name is short"},
 	}
 	for _, e := range edits {
-		f.edit(e.file, e.old, e.new)
+		f.Edit(e.file, e.old, e.new)
 		if a := f.build(b, "./plugins/pricing"); !a.Cached || a.Digest != one.Digest {
 			t.Errorf("%s: built again", e.name)
 		}
 	}
-	f.edit("plugins/pricing/calc/calc.go", "one", "two")
+	f.Edit("plugins/pricing/calc/calc.go", "one", "two")
 	two := f.build(b, "./plugins/pricing")
 	if two.Cached {
 		t.Error("an edit of code was not built")
@@ -69,7 +69,7 @@ func TestSameInputsGiveTheSameArtifact(t *testing.T) {
 	if got := f.run(one, two); got != "api one\napi two" {
 		t.Errorf("got\n%s", got)
 	}
-	f.edit("plugins/pricing/calc/calc.go", "two", "one")
+	f.Edit("plugins/pricing/calc/calc.go", "two", "one")
 	if a := f.build(b, "./plugins/pricing"); !a.Cached || a.Digest != one.Digest {
 		t.Error("going back to the first text did not give the first artifact")
 	}
@@ -83,7 +83,7 @@ func TestChangeInSharedPackageIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A body that is not inlined shows in no package hash.
-	f.edit("api/api.go", "n += i", "n -= i")
+	f.Edit("api/api.go", "n += i", "n -= i")
 	_, err := f.plan(b, "./plugins/pricing")
 	conflict := asConflict(t, err)
 	if len(conflict.Evidence) != 1 || conflict.Evidence[0].Rule != "HG0090" || conflict.Evidence[0].Artifact != "api/api.go changed" {
@@ -95,7 +95,7 @@ func TestHostChangesAreSeen(t *testing.T) {
 	f := newFixture(t, simplePlugin)
 	b := f.builder(Options{})
 	ctx := context.Background()
-	hb, err := b.BuildHost(ctx, "./server", f.root+"/../host")
+	hb, err := b.BuildHost(ctx, "./server", f.Root+"/../host")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,13 +114,13 @@ func TestHostChangesAreSeen(t *testing.T) {
 	if c := changes(); c != nil {
 		t.Fatalf("unchanged, yet %v", c)
 	}
-	f.edit("plugins/pricing/pricing.go", "api.Name()", `"x"+api.Name()`)
-	f.edit("server/main.go", "package main", "// Command server is a comment.\npackage main")
+	f.Edit("plugins/pricing/pricing.go", "api.Name()", `"x"+api.Name()`)
+	f.Edit("server/main.go", "package main", "// Command server is a comment.\npackage main")
 	if c := changes(); c != nil {
 		t.Fatalf("a plugin and a comment changed, yet %v", c)
 	}
-	f.edit("server/main.go", `"open:"`, `"opened:"`)
-	f.edit("api/api.go", `"api "`, `"API "`)
+	f.Edit("server/main.go", `"open:"`, `"opened:"`)
+	f.Edit("api/api.go", `"api "`, `"API "`)
 	c := changes()
 	if len(c) != 2 || c[0].ImportPath != "example.com/shop/api" || !c[0].Shared || c[1].ImportPath != "example.com/shop/server" || c[1].Shared {
 		t.Errorf("got %+v", c)
@@ -174,9 +174,9 @@ func TestHostWithoutPluginSupportIsRefused(t *testing.T) {
 	if c := asConflict(t, err); c.Message != "the host cannot load plugins" || c.Next == "" {
 		t.Errorf("got %+v", c)
 	}
-	f.env = append(f.env, "CGO_ENABLED=0")
+	f.Env = append(f.Env, "CGO_ENABLED=0")
 	f.buildHost()
-	f.env = f.env[:len(f.env)-1]
+	f.Env = f.Env[:len(f.Env)-1]
 	_, err = f.plan(f.builder(Options{}), "./plugins/pricing")
 	if c := asConflict(t, err); c.Evidence[0].What != "CGO_ENABLED" {
 		t.Errorf("got %+v", c)
@@ -250,8 +250,8 @@ import "example.com/shop/nowhere"
 func TestBuiltinIsRecognised(t *testing.T) {
 	f := newFixture(t, strings.Replace(simplePlugin, `import _ "example.com/shop/api"`, `import _ "example.com/shop/plugins/pricing"`, 1))
 	b := f.builder(Options{})
-	f.host = f.root + "/../host"
-	if _, err := b.BuildHost(context.Background(), "./server", f.host); err != nil {
+	f.Host = f.Root + "/../host"
+	if _, err := b.BuildHost(context.Background(), "./server", f.Host); err != nil {
 		t.Fatal(err)
 	}
 	builtin := func() bool {
@@ -265,15 +265,15 @@ func TestBuiltinIsRecognised(t *testing.T) {
 	if !builtin() {
 		t.Error("right after the host was built, its built-in is not recognised")
 	}
-	f.edit("plugins/pricing/calc/calc.go", "func Text", "// Text is a comment.\nfunc Text")
+	f.Edit("plugins/pricing/calc/calc.go", "func Text", "// Text is a comment.\nfunc Text")
 	if !builtin() {
 		t.Error("a comment made the built-in another code")
 	}
-	f.edit("plugins/pricing/calc/calc.go", "one", "two")
+	f.Edit("plugins/pricing/calc/calc.go", "one", "two")
 	if builtin() {
 		t.Error("an edit went unnoticed")
 	}
-	f.edit("plugins/pricing/calc/calc.go", "two", "one")
+	f.Edit("plugins/pricing/calc/calc.go", "two", "one")
 	if !builtin() {
 		t.Error("back to what the host was built from, and not recognised")
 	}

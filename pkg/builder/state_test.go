@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hotgo/hotgo/pkg/builder/internal/gotool"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // stateModule is a host that was built with its plugin.
@@ -61,14 +62,14 @@ func Run() string { n++; return "" }
 
 // state plans what becomes of a plugin's variables, and spells it.
 func (f *fixture) state(b *Builder, name, key string) (*StatePlan, string) {
-	f.t.Helper()
-	found, err := b.Find(f.t.Context(), "./plugins/"+name)
+	f.T.Helper()
+	found, err := b.Find(f.T.Context(), "./plugins/"+name)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	p, err := b.PlanState(f.t.Context(), Host{Binary: f.host}, found[0], found, key)
+	p, err := b.PlanState(f.T.Context(), Host{Binary: f.Host}, found[0], found, key)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	var said []string
 	for _, v := range p.Variables {
@@ -82,8 +83,8 @@ func TestStateIsForetoldOfWhatServes(t *testing.T) {
 	f.buildHost()
 	b := f.builder(Options{})
 	first := f.build(b, "./plugins/pricing").Manifest.Key
-	f.edit("plugins/pricing/rules/rules.go", "hits int", "hits int64; name string")
-	f.edit("plugins/pricing/pricing.go", "var unused = 1", "var unused, more = 1, func() {}")
+	f.Edit("plugins/pricing/rules/rules.go", "hits int", "hits int64; name string")
+	f.Edit("plugins/pricing/pricing.go", "var unused = 1", "var unused, more = 1, func() {}")
 	const entry = "converted pricing/rules.seen example.com/shop/plugins/pricing/rules.rule adds name; int becomes int64"
 	for name, c := range map[string]struct{ plugin, key, want string }{
 		"the built-in, which was linked without one": {
@@ -107,23 +108,23 @@ func TestStateIsForetoldOfWhatServes(t *testing.T) {
 		t.Errorf("linked in full: %s", got)
 	}
 
-	f.edit("plugins/pricing/rules/rules.go", "hits int64", "hits string")
-	f.edit("plugins/pricing/rules/rules.go", "hits++; return int", "hits += \"1\"; return len")
+	f.Edit("plugins/pricing/rules/rules.go", "hits int64", "hits string")
+	f.Edit("plugins/pricing/rules/rules.go", "hits++; return int", "hits += \"1\"; return len")
 	p, _ := f.state(b, "pricing", first)
 	var refused *ConflictError
 	if !errors.As(p.Err(), &refused) || p.Count(StateRefused) != 1 || len(refused.Evidence) != 1 || refused.Evidence[0].What != "example.com/shop/plugins/pricing/rules.seen" {
 		t.Errorf("refused: %+v, %v", p, p.Err())
 	}
-	f.write("plugins/pricing/c.go", "package pricing\n\n// int n;\nimport \"C\"\n\nvar c C.int\n")
+	f.Write("plugins/pricing/c.go", "package pricing\n\n// int n;\nimport \"C\"\n\nvar c C.int\n")
 	if _, got := f.state(b, "pricing", first); got != "HG0099 what becomes of package variables is not known: example.com/shop/plugins/pricing uses cgo, and what C declares is not known here" {
 		t.Errorf("with cgo: %s", got)
 	}
-	f.write("plugins/pricing/c.go", "package pricing\n\nvar c gone\n")
+	f.Write("plugins/pricing/c.go", "package pricing\n\nvar c gone\n")
 	if _, got := f.state(b, "pricing", first); got != "HG0099 what becomes of package variables is not known: the new sources: plugins/pricing/c.go:3:7: undefined: gone" {
 		t.Errorf("with an error: %s", got)
 	}
 
-	if err := os.RemoveAll(filepath.Join(f.root, "server")); err != nil {
+	if err := os.RemoveAll(filepath.Join(f.Root, "server")); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := f.state(f.builder(Options{}), "pricing", ""); got != "HG0094 package variables start anew: what the host was built from is not known" {
@@ -149,12 +150,12 @@ func TestWhereNoStateIsCarriedNoneIsForetold(t *testing.T) {
 
 // The soak swaps each version of the ledger by each, and carries all of them.
 func TestNoSwapOfTheLedgerIsForetoldToBeRefused(t *testing.T) {
-	f := newFixture(t, hostMain+usesNothing+"-- plugins/ledger/ledger.go --\n"+ledger(0))
+	f := newFixture(t, hostMain+usesNothing+"-- plugins/ledger/ledger.go --\n"+hosttest.Ledger(0))
 	f.buildHost()
 	b := f.builder(Options{})
 	var keys []string
-	for n := range ledgerLayouts {
-		f.write("plugins/ledger/ledger.go", ledger(n))
+	for n := range hosttest.LedgerLayouts {
+		f.Write("plugins/ledger/ledger.go", hosttest.Ledger(n))
 		plan, err := f.plan(b, "./plugins/ledger")
 		if err != nil {
 			t.Fatal(err)
@@ -162,8 +163,8 @@ func TestNoSwapOfTheLedgerIsForetoldToBeRefused(t *testing.T) {
 		b.rememberGeneration(plan)
 		keys = append(keys, plan.Key)
 	}
-	for n := range ledgerLayouts {
-		f.write("plugins/ledger/ledger.go", ledger(n))
+	for n := range hosttest.LedgerLayouts {
+		f.Write("plugins/ledger/ledger.go", hosttest.Ledger(n))
 		for was, key := range keys {
 			p, got := f.state(b, "ledger", key)
 			if p.Err() != nil || len(p.Variables) == 0 {

@@ -1,6 +1,6 @@
 //go:build linux && cgo
 
-package builder
+package thinlinking_test
 
 import (
 	"context"
@@ -12,14 +12,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // soak loads generations of plugin small into one process.
 type soak struct {
-	*fixture
-	host    *liveHost
-	builder *Builder
-	plugins []Plugin
+	*hosttest.Module
+	process *hosttest.Process
+	store   string // of builder
+	builder *builder.Builder
+	plugins []builder.Plugin
 
 	loads []time.Duration // plugin.Open, in the host
 	built []time.Duration // from the edit to the artifact
@@ -30,43 +35,43 @@ type soak struct {
 
 func newSoak(t testing.TB, env ...string) *soak {
 	t.Helper()
-	s := &soak{fixture: newFixture(t, hostsModule)}
-	s.fixture.host = s.buildHostAs()
-	s.builder = s.fixture.builder(Options{Link: "thin", Resident: true})
+	s := &soak{Module: hosttest.New(t, hostsModule), store: t.TempDir()}
+	s.Host = s.GoBuild("./host")
+	s.builder = buildtest.New(s.Module, builder.Options{Dir: s.store, Link: "thin", Resident: true})
 	t.Cleanup(func() { s.builder.Close() })
 	found, err := s.builder.Find(context.Background(), "./plugins/small")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.plugins = found
-	s.host = s.start(s.fixture.host, env...)
+	s.process = s.Start(s.Host, env...)
 	s.measure()
 	return s
 }
 
 // load builds and loads generations from the given one up to n.
 func (s *soak) load(from, n int) {
-	s.t.Helper()
+	s.T.Helper()
 	for gen := from; gen <= n; gen++ {
 		start := time.Now()
-		s.generation("small", gen)
-		snap, err := s.builder.Snapshot(context.Background(), Host{Binary: s.fixture.host}, s.plugins)
+		generation(s.Module, "small", gen)
+		snap, err := s.builder.Snapshot(context.Background(), builder.Host{Binary: s.Host}, s.plugins)
 		if err != nil {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
 		if snap.Plans[0] == nil {
-			s.t.Fatalf("generation %d: %v", gen, snap.Errors)
+			s.T.Fatalf("generation %d: %v", gen, snap.Errors)
 		}
 		a, err := s.builder.Build(context.Background(), snap.Plans[0])
 		if err != nil {
-			s.t.Fatalf("generation %d: %v", gen, err)
+			s.T.Fatalf("generation %d: %v", gen, err)
 		}
 		s.built = append(s.built, time.Since(start))
 		s.bytes = a.Bytes
-		said := s.host.say("open", a.Path)
+		said := s.process.Say("open", a.Path)
 		ns, err := strconv.ParseInt(said[0], 10, 64)
 		if len(said) != 1 || err != nil {
-			s.t.Fatalf("generation %d: %q", gen, said)
+			s.T.Fatalf("generation %d: %q", gen, said)
 		}
 		s.loads = append(s.loads, time.Duration(ns))
 		if gen%100 == 0 {
@@ -76,30 +81,30 @@ func (s *soak) load(from, n int) {
 }
 
 func (s *soak) measure() {
-	s.t.Helper()
-	said := s.host.say("memory")
+	s.T.Helper()
+	said := s.process.Say("memory")
 	kb, err := strconv.ParseInt(said[0], 10, 64)
 	if err != nil {
-		s.t.Fatalf("%q", said)
+		s.T.Fatalf("%q", said)
 	}
 	maps, err := strconv.Atoi(said[1])
 	if err != nil {
-		s.t.Fatalf("%q", said)
+		s.T.Fatalf("%q", said)
 	}
 	s.rss, s.maps = append(s.rss, kb<<10), append(s.maps, maps)
 }
 
 // check calls every generation twice: each says its own number.
 func (s *soak) check(n int) {
-	s.t.Helper()
-	said := s.host.say("call")
+	s.T.Helper()
+	said := s.process.Say("call")
 	if len(said) != 2*n {
-		s.t.Fatalf("%d answers of %d generations, the last are %q", len(said), n, said[max(0, len(said)-3):])
+		s.T.Fatalf("%d answers of %d generations, the last are %q", len(said), n, said[max(0, len(said)-3):])
 	}
 	for i, line := range said {
 		gen := i%n + 1
 		if want := fmt.Sprintf("%d 1330 210 g%d-4 host <nil> true", gen, gen); line != want {
-			s.t.Fatalf("generation %d says %q, want %q", gen, line, want)
+			s.T.Fatalf("generation %d says %q, want %q", gen, line, want)
 		}
 	}
 }
@@ -151,7 +156,7 @@ func TestManyGenerationsStayAlive(t *testing.T) {
 	s := newSoak(t)
 	s.load(1, n)
 	s.check(n)
-	if said := s.host.say("hammer", 1); len(said) != 1 || said[0] != fmt.Sprint("hammered ", n) {
+	if said := s.process.Say("hammer", 1); len(said) != 1 || said[0] != fmt.Sprint("hammered ", n) {
 		t.Errorf("old and new called at the same time: %q", said)
 	}
 	// A mapping limit is 65,530 by default (vm.max_map_count).
@@ -161,7 +166,8 @@ func TestManyGenerationsStayAlive(t *testing.T) {
 		t.Errorf("%.1f mappings for each generation", per)
 	}
 	// The store keeps few artifacts; those that are gone from it still run.
-	if left, err := filepath.Glob(filepath.Join(s.builder.opts.Dir, "small", "*.so")); err == nil && len(left) > 2*defaultKeep {
+	const kept = 16 // where Options.Keep does not say
+	if left, err := filepath.Glob(filepath.Join(s.store, "small", "*.so")); err == nil && len(left) > 2*kept {
 		t.Errorf("%d artifacts in the store", len(left))
 	}
 }
@@ -170,12 +176,12 @@ func TestManyGenerationsStayAlive(t *testing.T) {
 // all the time and checks its own marks.
 func TestGenerationsKeepTheirDataUnderGarbageCollection(t *testing.T) {
 	n := generationsWanted(t, 30)
-	for _, toolchain := range append([]string{""}, toolchains(t)...) {
+	for _, toolchain := range append([]string{""}, hosttest.Toolchains(t)...) {
 		t.Run(toolchain, func(t *testing.T) {
 			t.Parallel()
-			s := &soak{fixture: newFixture(t, hostsModule)}
+			s := &soak{Module: hosttest.New(t, hostsModule)}
 			if toolchain != "" {
-				s.env = append(s.env, "GOTOOLCHAIN="+toolchain)
+				s.Env = append(s.Env, "GOTOOLCHAIN="+toolchain)
 			}
 			s.soakUnderPressure(min(n, 30))
 		})
@@ -183,33 +189,33 @@ func TestGenerationsKeepTheirDataUnderGarbageCollection(t *testing.T) {
 }
 
 func (s *soak) soakUnderPressure(n int) {
-	s.t.Helper()
-	s.fixture.host = s.buildHostAs()
-	s.builder = s.fixture.builder(Options{Link: "thin", Resident: true})
-	s.t.Cleanup(func() { s.builder.Close() })
+	s.T.Helper()
+	s.Host = s.GoBuild("./host")
+	s.builder = buildtest.New(s.Module, builder.Options{Link: "thin", Resident: true})
+	s.T.Cleanup(func() { s.builder.Close() })
 	var err error
 	if s.plugins, err = s.builder.Find(context.Background(), "./plugins/small"); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	s.host = s.start(s.fixture.host, "GODEBUG=gccheckmark=1", "GOGC=1")
+	s.process = s.Start(s.Host, "GODEBUG=gccheckmark=1", "GOGC=1")
 	for gen := 1; gen <= n; gen++ {
 		s.load(gen, gen)
 		if gen%10 == 0 {
 			s.check(gen)
-			if said := s.host.say("hammer", 3); len(said) != 1 || said[0] != fmt.Sprint("hammered ", gen) {
-				s.t.Fatalf("old and new called at the same time: %q", said)
+			if said := s.process.Say("hammer", 3); len(said) != 1 || said[0] != fmt.Sprint("hammered ", gen) {
+				s.T.Fatalf("old and new called at the same time: %q", said)
 			}
 		}
 	}
-	if errs := strings.TrimSpace(s.host.stderr.String()); errs != "" {
-		s.t.Errorf("the host says\n%.2000s", errs)
+	if errs := strings.TrimSpace(s.process.Stderr.String()); errs != "" {
+		s.T.Errorf("the host says\n%.2000s", errs)
 	}
 }
 
 // BenchmarkGenerations loads as many generations as -benchtime says into one
 // process:
 //
-//	go test ./pkg/builder -run '^$' -bench Generations -benchtime 1000x
+//	go test ./pkg/builder/internal/thinlinking -run '^$' -bench Generations -benchtime 1000x
 //
 // The figures of loads and builds are medians of the first ten and the last
 // ten; memory is the process's, the plugin's own data included.

@@ -1,16 +1,8 @@
 //go:build linux && cgo
 
-package builder
-
-import (
-	"fmt"
-	"strings"
-	"testing"
-)
-
-// The conformance suite: the same sources (testdata/conformance, a module of
-// its own because of its dependencies) compiled three ways, which all have to
-// print the same.
+// Package conformance_test holds plugins against what their sources mean: the same
+// sources (testdata/module, a module of its own because of its dependencies) compiled
+// three ways, which all have to print the same.
 //
 //	truth   into a plain program: what the code means
 //	full    by go build -buildmode=plugin, loaded into a host
@@ -20,6 +12,13 @@ import (
 // the old ones run again after the new ones came. Everything runs once as it is
 // and once while the garbage collector works all the time and checks its own
 // marks.
+package conformance_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 // conformance lists the plugins. What their rows are about stands in the
 // fixtures themselves: see Rows in each.

@@ -1,14 +1,17 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package carrying_test
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // # No update is lost
@@ -18,119 +21,6 @@ import (
 // has acknowledged. Meanwhile it is swapped, again and again, by versions whose
 // types differ, and now and then back to one that it had. In the end all counts are
 // the same.
-
-// ledgerLayouts are what types of the ledger are in one version after the other.
-var ledgerLayouts = []map[string]string{
-	{"account": "n int; name string", "key": "struct{ a, b int }", "tally": "struct{ n int32 }", "entry": "struct{ by int }"},
-	{"account": "name string; n int64; last []int", "key": "struct{ b, a int64 }", "tally": "struct{ pad [3]string; n int64 }", "entry": "struct{ note any; by int64 }"},
-	{"account": "last []int; extra map[string]*account; n int64", "key": "struct{ a, b int }", "tally": "struct{ n int64; of *account }", "entry": "struct{ by int32; note any }"},
-	{"account": "n uint64", "key": "struct{ c string; b, a int32 }", "tally": "struct{ n uint64 }", "entry": "struct{ by uint16; more [4]byte }"},
-}
-
-// ledgerHooks are what hooks a version has.
-var ledgerHooks = []string{
-	"",
-	"func HotStart(ctx context.Context) error { started = total; return nil }\n\nfunc HotHealth(context.Context) error {\n\tif started > total {\n\t\treturn errors.New(\"it ran backwards\")\n\t}\n\treturn nil\n}\n",
-	"func HotStart(ctx context.Context) error { go func() { <-ctx.Done() }(); return nil }\n",
-}
-
-// ledger gives the text of a version.
-func ledger(n int) string {
-	layout := ledgerLayouts[n%len(ledgerLayouts)]
-	return fmt.Sprintf(`package ledger
-
-import (
-	"context"
-	"errors"
-	"fmt"
-	"runtime"
-	"sync"
-	"sync/atomic"
-)
-
-const version = %d
-
-type (
-	account struct{ %s }
-	key     %s
-	tally   %s
-	entry   %s
-	opener  interface{ open() int }
-)
-
-func (a *account) open() int { return int(a.n) }
-
-var (
-	mu       sync.Mutex
-	total    int
-	accounts = map[int]*account{}
-	tallies  = map[key]tally{}
-	entries  []entry
-	openers  [8]opener
-	first    = &openers[0]
-	atomics  atomic.Int64
-	started  int
-	_        = []any{context.Background, errors.New}
-)
-
-// Deposit acknowledges one deposit.
-func Deposit(who int) int {
-	atomics.Add(1)
-	runtime.Gosched() // who stops here is in none of the plugin's instructions
-	mu.Lock()
-	defer mu.Unlock()
-	total++
-	a := accounts[who]
-	if a == nil {
-		a = &account{}
-		accounts[who] = a
-		if who < len(openers) {
-			openers[who] = a
-		}
-	}
-	a.n++
-	var k key
-	k.a = 1
-	t := tallies[k]
-	t.n++
-	tallies[k] = t
-	if len(entries) == 0 || entries[len(entries)-1].by >= 1000 {
-		entries = append(entries, entry{})
-	}
-	entries[len(entries)-1].by++
-	return version
-}
-
-// Via deposits after somebody else's function has returned.
-func Via(other func()) {
-	other()
-	Deposit(0)
-}
-
-// Count says what each kind of variable has counted.
-func Count() string {
-	mu.Lock()
-	defer mu.Unlock()
-	inAccounts, opened, entered := 0, 0, 0
-	for who, a := range accounts {
-		inAccounts += int(a.n)
-		if who < len(openers) {
-			opened += int(a.n) - openers[who].open()
-		}
-	}
-	if *first != openers[0] {
-		opened++
-	}
-	for _, e := range entries {
-		entered += int(e.by)
-	}
-	var k key
-	k.a = 1
-	return fmt.Sprint(total, inAccounts, int(tallies[k].n), entered, atomics.Load(), opened)
-}
-
-%s`, n, layout["account"], layout["key"], layout["tally"], layout["entry"], ledgerHooks[n%len(ledgerHooks)])
-}
 
 const ledgerModule = `
 -- go.mod --
@@ -267,29 +157,29 @@ func reloadsWanted(t testing.TB, usual int) int {
 
 // ledgerHost is a host with a ledger.
 type ledgerHost struct {
-	*fixture
-	*liveHost
-	b              *Builder
+	*hosttest.Module
+	process        *hosttest.Process
+	b              *builder.Builder
 	pauses, states []float64
 }
 
 func newLedgerHost(t *testing.T) *ledgerHost {
 	t.Helper()
-	f := newFixture(t, ledgerModule)
-	f.withReloader()
-	f.write("plugins/ledger/ledger.go", ledger(0))
-	f.host = f.buildHostAs()
-	l := &ledgerHost{fixture: f, b: f.builder(Options{Link: "thin", Resident: true})}
+	f := hosttest.New(t, ledgerModule)
+	f.AddReloader()
+	f.Write("plugins/ledger/ledger.go", hosttest.Ledger(0))
+	f.Host = f.GoBuild("./host")
+	l := &ledgerHost{Module: f, b: buildtest.New(f, builder.Options{Link: "thin", Resident: true})}
 	t.Cleanup(func() { l.b.Close() })
-	l.liveHost = f.start(f.host)
+	l.process = f.Start(f.Host)
 	return l
 }
 
 // swap has the host go to another version, which has to say that and nothing else.
 func (l *ledgerHost) swap(words ...any) {
-	t := l.fixture.t
+	t := l.T
 	t.Helper()
-	said := l.say(words...)
+	said := l.process.Say(words...)
 	fields := strings.Fields(strings.Join(said, " "))
 	if len(said) != 1 || len(fields) != 3 || fields[0] != "swapped" {
 		t.Fatalf("%v: %q", words, said)
@@ -300,16 +190,16 @@ func (l *ledgerHost) swap(words ...any) {
 }
 
 func (l *ledgerHost) load(verb string, n int) {
-	l.fixture.t.Helper()
-	l.write("plugins/ledger/ledger.go", ledger(n))
-	l.swap(verb, l.build(l.b, "./plugins/ledger").Path)
+	l.T.Helper()
+	l.Write("plugins/ledger/ledger.go", hosttest.Ledger(n))
+	l.swap(verb, buildtest.Build(l.Module, l.b, "./plugins/ledger").Path)
 }
 
 // stop ends the writers and compares what was acknowledged with what is there.
 func (l *ledgerHost) stop() (updates string) {
-	t := l.fixture.t
+	t := l.T
 	t.Helper()
-	said := l.say("stop")
+	said := l.process.Say("stop")
 	fields := strings.Fields(said[0])
 	for _, field := range fields[:len(fields)-1] {
 		if field != fields[0] || fields[0] == "0" {
@@ -327,7 +217,7 @@ func TestNoAcknowledgedUpdateIsLostWhenLayoutsChangeUnderLoad(t *testing.T) {
 	for i := range reloadsWanted(t, 12) {
 		l.load("load", i)
 		if i == 0 {
-			l.say("write")
+			l.process.Say("write")
 		}
 		if i%5 == 4 {
 			l.swap("rollback", i)

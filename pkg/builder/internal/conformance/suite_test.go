@@ -1,6 +1,6 @@
 //go:build linux && cgo
 
-package builder
+package conformance_test
 
 import (
 	"context"
@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // suite is a copy of the fixture's module and what was built of it.
@@ -24,31 +27,28 @@ type suite struct {
 	t        *testing.T
 	dir      string
 	host     string
-	builders map[string]*Builder // by link mode
-	plugins  []Plugin
+	builders map[string]*builder.Builder // by link mode
+	plugins  []builder.Plugin
 
 	mu        sync.Mutex
-	artifacts map[string]*Artifact // by link mode and label
-	refused   map[string]error     // instead of one
-	truth     map[string]string    // section -> rows and texts
+	artifacts map[string]*builder.Artifact // by link mode and label
+	refused   map[string]error             // instead of one
+	truth     map[string]string            // section -> rows and texts
 }
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
 	s := &suite{
-		t: t, dir: filepath.Join(t.TempDir(), "conformance"), host: filepath.Join(t.TempDir(), "host"), builders: map[string]*Builder{},
-		artifacts: map[string]*Artifact{}, refused: map[string]error{}, truth: map[string]string{},
+		t: t, dir: filepath.Join(t.TempDir(), "conformance"), host: filepath.Join(t.TempDir(), "host"), builders: map[string]*builder.Builder{},
+		artifacts: map[string]*builder.Artifact{}, refused: map[string]error{}, truth: map[string]string{},
 	}
-	if err := os.CopyFS(s.dir, os.DirFS("testdata/conformance")); err != nil {
+	if err := os.CopyFS(s.dir, os.DirFS("testdata/module")); err != nil {
 		t.Fatal(err)
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.run("go", "mod", "edit", "-replace=github.com/hotgo/hotgo="+root)
+	s.run("go", "mod", "edit", "-replace=github.com/hotgo/hotgo="+hosttest.Repository(t))
 	for _, link := range []string{"full", "thin"} {
-		if s.builders[link], err = New(Options{WorkDir: s.dir, Dir: filepath.Join(t.TempDir(), "artifacts"), Link: link}); err != nil {
+		var err error
+		if s.builders[link], err = builder.New(builder.Options{WorkDir: s.dir, Dir: filepath.Join(t.TempDir(), "artifacts"), Link: link}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,7 +64,7 @@ func newSuite(t *testing.T) *suite {
 			s.plugins = append(s.plugins, p)
 		}
 	}
-	if everything() && len(s.plugins) != len(conformance) {
+	if hosttest.Everything() && len(s.plugins) != len(conformance) {
 		t.Fatalf("%d plugins in the table, %d in the fixture", len(conformance), len(s.plugins))
 	}
 	return s
@@ -74,7 +74,7 @@ func newSuite(t *testing.T) *suite {
 func (s *suite) covers(plugin string) bool {
 	for _, row := range conformance {
 		if row.plugin == plugin {
-			return row.short || everything()
+			return row.short || hosttest.Everything()
 		}
 	}
 	s.t.Fatalf("plugin %s is in no row of the table", plugin)
@@ -125,7 +125,7 @@ func (s *suite) generation(gen int) {
 		if column == "full" && gen != fullGeneration {
 			continue
 		}
-		snap, err := b.Snapshot(s.t.Context(), Host{Binary: s.host}, s.plugins)
+		snap, err := b.Snapshot(s.t.Context(), builder.Host{Binary: s.host}, s.plugins)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func (s *suite) generation(gen int) {
 
 // build builds one artifact. What cannot be thin is refused, or built in full
 // with a manifest that says why.
-func (s *suite) build(column string, b *Builder, p *Plan, gen int) {
+func (s *suite) build(column string, b *builder.Builder, p *builder.Plan, gen int) {
 	at := fmt.Sprint(column, " ", p.Plugin.Name, ":", gen)
 	a, err := b.Build(s.t.Context(), p)
 	s.mu.Lock()
@@ -176,7 +176,7 @@ func (s *suite) notThin(labels []string) string {
 	for _, label := range labels {
 		at := "thin " + label
 		if err := s.refused[at]; err != nil {
-			if c := (*ConflictError)(nil); errors.As(err, &c) {
+			if c := (*builder.ConflictError)(nil); errors.As(err, &c) {
 				return fmt.Sprint(c, c.Evidence)
 			}
 			return err.Error()

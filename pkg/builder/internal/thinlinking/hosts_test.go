@@ -1,6 +1,11 @@
 //go:build linux && cgo
 
-package builder
+// Package thinlinking_test has processes open artifacts that are linked thin, and asks them
+// whether these do what they do when they are linked in full: in hosts that were built in
+// many ways (hosts_test.go), and many generations in one process (soak_test.go).
+//
+// That all kinds of Go code do is the conformance suite's.
+package thinlinking_test
 
 import (
 	"bytes"
@@ -15,6 +20,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // thinLimit is what an artifact of the fixture's size may weigh. In full it is
@@ -50,32 +59,32 @@ var hostCells = []hostCell{
 }
 
 // thinCell is a cell's artifact, built and loaded.
-func (f *fixture) checkThin(host string, edit func(want string) string) *Artifact {
-	f.t.Helper()
-	p, err := f.planFor(host, Options{Link: "thin"})
+func checkThin(f *hosttest.Module, host string, edit func(want string) string) *builder.Artifact {
+	f.T.Helper()
+	p, err := planFor(f, host, builder.Options{Link: "thin"})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	a, err := f.builder(Options{Link: "thin"}).Build(f.t.Context(), p)
-	var refused *ConflictError
+	a, err := buildtest.New(f, builder.Options{Link: "thin"}).Build(f.T.Context(), p)
+	var refused *builder.ConflictError
 	if errors.As(err, &refused) {
-		f.t.Fatalf("%v: %+v", err, refused.Evidence)
+		f.T.Fatalf("%v: %+v", err, refused.Evidence)
 	}
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	if a.Manifest.Link != "thin" || a.Bytes > thinLimit {
-		f.t.Errorf("%s artifact of %d bytes (%s)", a.Manifest.Link, a.Bytes, a.Manifest.Reason)
+		f.T.Errorf("%s artifact of %d bytes (%s)", a.Manifest.Link, a.Bytes, a.Manifest.Reason)
 	}
-	h := f.start(host)
-	if said := h.say("open", a.Path); len(said) != 1 || strings.Contains(said[0], ":") {
-		f.t.Fatalf("the host says %q", said)
+	h := f.Start(host)
+	if said := h.Say("open", a.Path); len(said) != 1 || strings.Contains(said[0], ":") {
+		f.T.Fatalf("the host says %q", said)
 	}
-	got := strings.Join(h.say("call"), "\n")
+	got := strings.Join(h.Say("call"), "\n")
 	if want := edit(workSays); got != want {
-		f.t.Errorf("got\n%s\nwant\n%s", got, want)
+		f.T.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	f.t.Logf("%d bytes, joined %v", a.Bytes, a.Manifest.Joined)
+	f.T.Logf("%d bytes, joined %v", a.Bytes, a.Manifest.Joined)
 	return a
 }
 
@@ -84,27 +93,27 @@ func (f *fixture) checkThin(host string, edit func(want string) string) *Artifac
 const workSays = `1 plain {"name":"made","next":{"name":"next","tags":{"t0":0,"t1":1}}} <pa 0> <wide 0> <any 0> <first 3> 9580 #7,#1 2.25 [<host 1>] recovered: runtime error: invalid memory address or nil pointer dereference <nil> true
 1 plain {"name":"made","next":{"name":"next","tags":{"t0":0,"t1":1}}} <pa 0> <wide 0> <any 0> <first 3> 9580 #7,#1 2.25 [<host 1>] recovered: runtime error: invalid memory address or nil pointer dereference <nil> true`
 
-func (f *fixture) planFor(host string, opts Options) (*Plan, error) {
-	f.t.Helper()
-	f.host = host
-	return f.plan(f.builder(opts), "./plugins/work")
+func planFor(f *hosttest.Module, host string, opts builder.Options) (*builder.Plan, error) {
+	f.T.Helper()
+	f.Host = host
+	return buildtest.Plan(f, buildtest.New(f, opts), "./plugins/work")
 }
 
 func same(s string) string { return s }
 
 func TestFullSaysTheSame(t *testing.T) {
-	f := newFixture(t, hostsModule)
-	f.host = f.buildHostAs()
-	a := f.build(f.builder(Options{Link: "full"}), "./plugins/work")
-	h := f.start(f.host)
-	h.say("open", a.Path)
-	if got := strings.Join(h.say("call"), "\n"); got != workSays {
+	f := hosttest.New(t, hostsModule)
+	f.Host = f.GoBuild("./host")
+	a := buildtest.Build(f, buildtest.New(f, builder.Options{Link: "full"}), "./plugins/work")
+	h := f.Start(f.Host)
+	h.Say("open", a.Path)
+	if got := strings.Join(h.Say("call"), "\n"); got != workSays {
 		t.Errorf("got\n%s\nwant\n%s", got, workSays)
 	}
 }
 
 func TestThinFitsEveryHost(t *testing.T) {
-	root := newFixture(t, hostsModule)
+	root := hosttest.New(t, hostsModule)
 	check := func(t *testing.T, c hostCell, env ...string) {
 		if testing.Short() && !c.short {
 			t.Skip("with -short only some")
@@ -115,10 +124,9 @@ func TestThinFitsEveryHost(t *testing.T) {
 			}
 		}
 		t.Parallel()
-		f := *root
-		f.t = t
-		f.env = append(append(slices.Clone(root.env), env...), c.env...)
-		f.checkThin(f.buildHostAs(c.flags...), func(want string) string {
+		f := root.In(t)
+		f.Env = append(append(slices.Clone(root.Env), env...), c.env...)
+		checkThin(f, f.GoBuild("./host", c.flags...), func(want string) string {
 			if c.name == "tags" {
 				return strings.ReplaceAll(want, "plain", "fast")
 			}
@@ -128,7 +136,7 @@ func TestThinFitsEveryHost(t *testing.T) {
 	for _, c := range hostCells {
 		t.Run(c.name, func(t *testing.T) { check(t, c) })
 	}
-	for _, toolchain := range toolchains(t) {
+	for _, toolchain := range hosttest.Toolchains(t) {
 		for _, c := range hostCells {
 			if c.other {
 				t.Run(toolchain+" "+c.name, func(t *testing.T) { check(t, c, "GOTOOLCHAIN="+toolchain) })
@@ -142,7 +150,7 @@ func TestThinFitsAHostWithAProfile(t *testing.T) {
 		t.Skip("compiles everything with a profile")
 	}
 	t.Parallel()
-	f := newFixture(t, hostsModule)
+	f := hosttest.New(t, hostsModule)
 	var profile bytes.Buffer
 	if err := pprof.StartCPUProfile(&profile); err != nil {
 		t.Skip(err) // the test itself is profiled
@@ -155,49 +163,49 @@ func TestThinFitsAHostWithAProfile(t *testing.T) {
 		}
 	}
 	pprof.StopCPUProfile()
-	f.write("host/default.pgo", profile.String())
-	f.checkThin(f.buildHostAs(), same)
+	f.Write("host/default.pgo", profile.String())
+	checkThin(f, f.GoBuild("./host"), same)
 }
 
 // A host may be replaced on disk while it runs. What runs is then at hand under
 // /proc only, and what was built for the one does not go to the other.
 func TestThinFitsTheProcessAndNotTheFile(t *testing.T) {
-	f := newFixture(t, hostsModule)
-	first := f.buildHostAs()
-	h := f.start(first)
-	b := f.builder(Options{Link: "thin"})
-	f.host = first
-	old := f.build(b, "./plugins/work")
+	f := hosttest.New(t, hostsModule)
+	first := f.GoBuild("./host")
+	h := f.Start(first)
+	b := buildtest.New(f, builder.Options{Link: "thin"})
+	f.Host = first
+	old := buildtest.Build(f, b, "./plugins/work")
 	if err := os.Remove(first); err != nil {
 		t.Fatal(err)
 	}
-	f.edit("host/main.go", `"first"`, `"second"`)
-	if err := os.Rename(f.buildHostAs(), first); err != nil {
+	f.Edit("host/main.go", `"first"`, `"second"`)
+	if err := os.Rename(f.GoBuild("./host"), first); err != nil {
 		t.Fatal(err)
 	}
 	// The same builder, the same path: another program.
-	f.generation("work", 2)
-	fresh := f.build(b, "./plugins/work")
+	generation(f, "work", 2)
+	fresh := buildtest.Build(f, b, "./plugins/work")
 	if fresh.Manifest.HostBuild == old.Manifest.HostBuild {
 		t.Error("the artifact is for the program that was there before")
 	}
-	second := f.start(first)
-	if second.hello[0] == h.hello[0] {
-		t.Fatalf("the host did not change: %q", second.hello)
+	second := f.Start(first)
+	if second.Hello[0] == h.Hello[0] {
+		t.Fatalf("the host did not change: %q", second.Hello)
 	}
-	second.say("open", fresh.Path)
-	if got := strings.Join(second.say("call"), "\n"); got != strings.ReplaceAll(strings.ReplaceAll(workSays, "#1 ", "#2 "), "1 plain", "2 plain") {
+	second.Say("open", fresh.Path)
+	if got := strings.Join(second.Say("call"), "\n"); got != strings.ReplaceAll(strings.ReplaceAll(workSays, "#1 ", "#2 "), "1 plain", "2 plain") {
 		t.Errorf("the new program says\n%s", got)
 	}
 	// The one that runs still gets artifacts, by its process.
-	f.host = h.executable()
-	f.generation("work", 3)
-	running := f.build(f.builder(Options{Link: "thin"}), "./plugins/work")
+	f.Host = h.Executable()
+	generation(f, "work", 3)
+	running := buildtest.Build(f, buildtest.New(f, builder.Options{Link: "thin"}), "./plugins/work")
 	if running.Manifest.HostBuild != old.Manifest.HostBuild {
 		t.Error("the artifact is not for the process")
 	}
-	h.say("open", running.Path)
-	if got := strings.Join(h.say("call"), "\n"); got != strings.ReplaceAll(strings.ReplaceAll(workSays, "#1 ", "#3 "), "1 plain", "3 plain") {
+	h.Say("open", running.Path)
+	if got := strings.Join(h.Say("call"), "\n"); got != strings.ReplaceAll(strings.ReplaceAll(workSays, "#1 ", "#3 "), "1 plain", "3 plain") {
 		t.Errorf("the process says\n%s", got)
 	}
 }
@@ -208,20 +216,20 @@ func TestThinBuildIsReproducible(t *testing.T) {
 	for _, flags := range [][]string{nil, {"-trimpath"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, hostsModule)
-			f.env = append(f.env, "SOURCE_DATE_EPOCH=1700000000")
-			f.host = f.buildHostAs(flags...)
-			places := []*fixture{f, f}
+			f := hosttest.New(t, hostsModule)
+			f.Env = append(f.Env, "SOURCE_DATE_EPOCH=1700000000")
+			f.Host = f.GoBuild("./host", flags...)
+			places := []*hosttest.Module{f, f}
 			if flags != nil {
-				moved := newFixture(t, hostsModule)
-				moved.env, moved.host = append(moved.env, "SOURCE_DATE_EPOCH=1700000000"), f.host
+				moved := hosttest.New(t, hostsModule)
+				moved.Env, moved.Host = append(moved.Env, "SOURCE_DATE_EPOCH=1700000000"), f.Host
 				places[1] = moved
 			}
-			var artifacts []*Artifact
+			var artifacts []*builder.Artifact
 			for i, f := range places {
 				// Directories of different lengths.
 				dir := filepath.Join(t.TempDir(), strings.Repeat("d", 1+9*i))
-				artifacts = append(artifacts, f.build(f.builder(Options{Link: "thin", Dir: dir}), "./plugins/work"))
+				artifacts = append(artifacts, buildtest.Build(f, buildtest.New(f, builder.Options{Link: "thin", Dir: dir}), "./plugins/work"))
 			}
 			if artifacts[0].Digest == artifacts[1].Digest {
 				return

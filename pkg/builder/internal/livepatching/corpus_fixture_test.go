@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"bytes"
@@ -15,6 +15,9 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // The corpus of patches, testdata/patches: one file for each row of the
@@ -104,12 +107,12 @@ func readPatchCase(t testing.TB, file string) *patchCase {
 }
 
 // write writes one version of a case into a module.
-func (c *patchCase) write(f *fixture, version int) {
-	f.t.Helper()
+func (c *patchCase) write(f *hosttest.Module, version int) {
+	f.T.Helper()
 	for _, file := range c.files {
 		if !file.in(version) {
-			if err := os.Remove(filepath.Join(f.root, file.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				f.t.Fatal(err)
+			if err := os.Remove(filepath.Join(f.Root, file.name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				f.T.Fatal(err)
 			}
 		}
 	}
@@ -121,16 +124,16 @@ func (c *patchCase) write(f *fixture, version int) {
 					b.WriteString(text)
 				}
 			}
-			f.keep(file.name, b.String())
+			keep(f, file.name, b.String())
 		}
 	}
 }
 
 // keep is write for a file that may be the same.
-func (f *fixture) keep(name, data string) {
-	f.t.Helper()
-	if old, err := os.ReadFile(filepath.Join(f.root, name)); err != nil || string(old) != data {
-		f.write(name, data)
+func keep(f *hosttest.Module, name, data string) {
+	f.T.Helper()
+	if old, err := os.ReadFile(filepath.Join(f.Root, name)); err != nil || string(old) != data {
+		f.Write(name, data)
 	}
 }
 
@@ -147,9 +150,9 @@ func (c *patchCase) says(version string) string {
 
 // corpus is the module with all cases and a host that has them all.
 type corpus struct {
-	*fixture
+	*hosttest.Module
 	cases []*patchCase
-	b     *Builder
+	b     *builder.Builder
 }
 
 // corpusHost has one line of standard input be answered by lines and "end".
@@ -214,33 +217,10 @@ func newCorpus(t testing.TB, keep func(c *patchCase) bool) *corpus {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	x := &corpus{fixture: newFixture(t, "-- go.mod --\nmodule example.com/corpus\n\ngo 1.26\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => ./hotgo\n")}
-	// A copy of what the host embeds: it needs no other module, and nobody
-	// works on it meanwhile.
-	x.write("hotgo/go.mod", "module github.com/hotgo/hotgo\n\ngo 1.26\n")
-	for _, dir := range []string{"internal", "reloader"} {
-		err := filepath.WalkDir("../"+dir, func(p string, d os.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case d.IsDir() && d.Name() == "testdata":
-				return filepath.SkipDir
-			}
-			if strings.HasSuffix(p, ".go") && !strings.HasSuffix(p, "_test.go") {
-				data, err := os.ReadFile(p)
-				if err != nil {
-					return err
-				}
-				x.write(filepath.Join("hotgo/pkg", strings.TrimPrefix(p, "../")), string(data))
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	x.write("host/main.go", corpusHost)
-	x.write("host/said.go", corpusSaid)
+	x := &corpus{Module: hosttest.New(t, "-- go.mod --\nmodule example.com/corpus\n\ngo 1.26\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => ./hotgo\n")}
+	x.AddReloader()
+	x.Write("host/main.go", corpusHost)
+	x.Write("host/said.go", corpusSaid)
 	imports, table := "", ""
 	for _, file := range files {
 		c := readPatchCase(t, file)
@@ -248,7 +228,7 @@ func newCorpus(t testing.TB, keep func(c *patchCase) bool) *corpus {
 			continue
 		}
 		x.cases = append(x.cases, c)
-		c.write(x.fixture, 0)
+		c.write(x.Module, 0)
 		entry := c.name + ".Case"
 		if c.inMain() {
 			entry = "case_" + c.name
@@ -257,7 +237,7 @@ func newCorpus(t testing.TB, keep func(c *patchCase) bool) *corpus {
 		}
 		table += fmt.Sprintf("\t%q: %s,\n", c.name, entry)
 	}
-	x.write("host/cases.go", "package main\n\nimport (\n"+imports+")\n\nvar cases = map[string]func() string{\n"+table+"}\n")
+	x.Write("host/cases.go", "package main\n\nimport (\n"+imports+")\n\nvar cases = map[string]func() string{\n"+table+"}\n")
 	return x
 }
 

@@ -1,20 +1,12 @@
 //go:build linux && cgo
 
-package builder
+package thinlinking_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
-	"sync"
-	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // hostsModule is a host and a plugin with a bit of everything that a link has
@@ -402,108 +394,8 @@ package small
 const generation = 1
 `
 
-// liveHost is a running host of hostsModule.
-type liveHost struct {
-	t      testing.TB
-	cmd    *exec.Cmd
-	stdin  io.WriteCloser
-	out    *bufio.Scanner
-	stderr bytes.Buffer
-	hello  []string // what it said first
-}
-
-// start starts a host. It ends with the test.
-func (f *fixture) start(binary string, env ...string) *liveHost {
-	f.t.Helper()
-	h := &liveHost{t: f.t, cmd: exec.CommandContext(f.t.Context(), binary)}
-	h.cmd.Env = append(os.Environ(), env...)
-	h.cmd.Stderr = &h.stderr
-	var err error
-	if h.stdin, err = h.cmd.StdinPipe(); err != nil {
-		f.t.Fatal(err)
-	}
-	out, err := h.cmd.StdoutPipe()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	h.out = bufio.NewScanner(out)
-	h.out.Buffer(nil, 1<<20)
-	if err := h.cmd.Start(); err != nil {
-		f.t.Fatal(err)
-	}
-	wait := sync.OnceValue(h.cmd.Wait)
-	f.t.Cleanup(func() {
-		h.stdin.Close()
-		if err := wait(); err != nil && !f.t.Failed() && f.t.Context().Err() == nil {
-			f.t.Errorf("the host ended: %v\n%.3000s", err, h.stderr.Bytes())
-		}
-	})
-	h.hello = h.answer()
-	return h
-}
-
-// answer gives what the host says up to its word "end".
-func (h *liveHost) answer() []string {
-	h.t.Helper()
-	var lines []string
-	for h.out.Scan() {
-		if h.out.Text() == "end" {
-			return lines
-		}
-		lines = append(lines, h.out.Text())
-	}
-	h.t.Fatalf("the host ended after %q (%v)\n%.3000s", lines, h.out.Err(), h.stderr.Bytes())
-	return nil
-}
-
-// say sends one line and gives the answer.
-func (h *liveHost) say(words ...any) []string {
-	h.t.Helper()
-	fmt.Fprintln(h.stdin, words...)
-	return h.answer()
-}
-
-// executable gives the path under which the kernel has the process's binary.
-func (h *liveHost) executable() string { return fmt.Sprintf("/proc/%d/exe", h.cmd.Process.Pid) }
-
-// buildHostAs builds the host of hostsModule.
-func (f *fixture) buildHostAs(flags ...string) string {
-	f.t.Helper()
-	path := filepath.Join(f.t.TempDir(), "host")
-	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
-	cmd := exec.Command("go", append(args, "./host")...)
-	cmd.Dir, cmd.Env = f.root, f.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		f.t.Fatalf("build the host: %v\n%s", err, out)
-	}
-	return path
-}
-
 // generation edits a plugin of hostsModule.
-func (f *fixture) generation(plugin string, n int) {
-	f.t.Helper()
-	f.write(filepath.Join("plugins", plugin, "generation.go"), fmt.Sprintf("package %s\n\nconst generation = %d\n", plugin, n))
-}
-
-// toolchains gives the other supported releases that are installed, as values
-// of GOTOOLCHAIN. Nothing is downloaded.
-func toolchains(t testing.TB) []string {
-	t.Helper()
-	out, err := exec.Command("go", "env", "GOMODCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "golang.org", "toolchain@v0.0.1-go1.2[67]*.linux-amd64", "bin", "go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, path := range found {
-		_, name, _ := strings.Cut(filepath.Base(filepath.Dir(filepath.Dir(path))), "@v0.0.1-")
-		if name = strings.TrimSuffix(name, ".linux-amd64"); name != runtime.Version() {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+func generation(f *hosttest.Module, plugin string, n int) {
+	f.T.Helper()
+	f.Write(filepath.Join("plugins", plugin, "generation.go"), fmt.Sprintf("package %s\n\nconst generation = %d\n", plugin, n))
 }

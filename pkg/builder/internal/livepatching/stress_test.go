@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"bytes"
@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // leftOut are tests of things that a driver beside them cannot leave alone: they
@@ -33,11 +36,7 @@ func TestPackagesPassTheirTestsWhileReplacedByThemselves(t *testing.T) {
 			packages = append(packages, "encoding/json")
 		}
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := New(Options{WorkDir: root, Dir: filepath.Join(t.TempDir(), "store"), Env: append(os.Environ(), "GOFLAGS=", "GOWORK=off")})
+	b, err := builder.New(builder.Options{WorkDir: hosttest.Repository(t), Dir: filepath.Join(t.TempDir(), "store"), Env: append(os.Environ(), "GOFLAGS=", "GOWORK=off")})
 	if err != nil {
 		t.Fatal(err)
 	}

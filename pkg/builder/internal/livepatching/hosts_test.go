@@ -1,14 +1,17 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"errors"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // TestPatchesFitEveryHost takes a part of the corpus through hosts that are built
@@ -27,11 +30,11 @@ func TestPatchesFitEveryHost(t *testing.T) {
 	rows := []row{
 		{name: "trimpath, stripped, tags", flags: []string{"-trimpath", "-ldflags=-s -w", "-tags=special"}, functions: true},
 	}
-	if everything() {
+	if hosttest.Everything() {
 		rows = append(rows,
 			row{name: "race", flags: []string{"-race"}},
 			row{name: "pie", flags: []string{"-buildmode=pie"}, functions: true})
-		for _, other := range toolchains(t) {
+		for _, other := range hosttest.Toolchains(t) {
 			rows = append(rows, row{name: other, env: []string{"GOTOOLCHAIN=" + other}})
 		}
 	}
@@ -39,16 +42,11 @@ func TestPatchesFitEveryHost(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			x := newCorpus(t, func(c *patchCase) bool { return slices.Contains(some, c.name) })
-			x.env = append(x.env, row.env...)
-			x.host = filepath.Join(t.TempDir(), "host")
-			cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-buildvcs=false", "-o", x.host}, row.flags...), "./host")...)
-			cmd.Dir, cmd.Env = x.root, x.env
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("build the host: %v\n%s", err, out)
-			}
-			x.b = x.builder(Options{Resident: true})
+			x.Env = append(x.Env, row.env...)
+			x.Host = x.GoBuild("./host", row.flags...)
+			x.b = buildtest.New(x.Module, builder.Options{Resident: true})
 			t.Cleanup(func() { x.b.Close() })
-			if _, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil); err != nil {
+			if _, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil); err != nil {
 				t.Fatal(planError(err))
 			}
 			for _, c := range x.cases {
@@ -121,21 +119,21 @@ func TestDriftIsRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, driftModule)
-			f.buildDrift()
-			f.edit(row.file, row.old, row.text)
-			b := f.builder(Options{})
+			f := hosttest.New(t, driftModule)
+			f.Host = f.GoBuild(".")
+			f.Edit(row.file, row.old, row.text)
+			b := buildtest.New(f, builder.Options{})
 			defer b.Close()
-			p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+			p, err := b.PlanPatch(t.Context(), builder.Host{Binary: f.Host}, nil)
 			if err != nil {
 				t.Fatal(planError(err))
 			}
 			if !p.Assumed {
 				t.Error("nobody wrote down what the host was built from, and it is not called assumed")
 			}
-			f.edit("part/part.go", "out += fmt.Sprint(i)", `out += fmt.Sprint(i, "-")`)
-			_, err = b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
-			var c *ConflictError
+			f.Edit("part/part.go", "out += fmt.Sprint(i)", `out += fmt.Sprint(i, "-")`)
+			_, err = b.PlanPatch(t.Context(), builder.Host{Binary: f.Host}, nil)
+			var c *builder.ConflictError
 			if !errors.As(err, &c) || len(c.Evidence) == 0 || c.Evidence[0].Rule != "HG0094" {
 				t.Fatalf("%v", err)
 			}
@@ -144,33 +142,23 @@ func TestDriftIsRefused(t *testing.T) {
 	}
 }
 
-func (f *fixture) buildDrift(flags ...string) {
-	f.t.Helper()
-	f.host = filepath.Join(f.t.TempDir(), "host")
-	cmd := exec.CommandContext(f.t.Context(), "go", append(append([]string{"build", "-buildvcs=false", "-o", f.host}, flags...), ".")...)
-	cmd.Dir, cmd.Env = f.root, f.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		f.t.Fatalf("build the host: %v\n%s", err, out)
-	}
-}
-
 // TestBaselineBelongsToOneBuild starts from a host that hotgo built, builds
 // another from other sources behind its back, and patches both.
 func TestBaselineBelongsToOneBuild(t *testing.T) {
-	f := newFixture(t, driftModule)
-	b := f.builder(Options{})
+	f := hosttest.New(t, driftModule)
+	b := buildtest.New(f, builder.Options{})
 	defer b.Close()
 	first := filepath.Join(t.TempDir(), "first")
 	if _, err := b.BuildHost(t.Context(), ".", first); err != nil {
 		t.Fatal(err)
 	}
-	f.edit("part/part.go", `"hidden"`, `"edited"`)
-	f.buildDrift()
+	f.Edit("part/part.go", `"hidden"`, `"edited"`)
+	f.Host = f.GoBuild(".")
 	for _, row := range []struct {
 		host    string
-		verdict PatchVerdict
-	}{{first, CanPatch}, {f.host, NoDifference}} {
-		p, err := b.PlanPatch(t.Context(), Host{Binary: row.host}, nil)
+		verdict builder.PatchVerdict
+	}{{first, builder.CanPatch}, {f.Host, builder.NoDifference}} {
+		p, err := b.PlanPatch(t.Context(), builder.Host{Binary: row.host}, nil)
 		if err != nil {
 			t.Fatal(planError(err))
 		}
@@ -183,7 +171,7 @@ func TestBaselineBelongsToOneBuild(t *testing.T) {
 // TestOtherVersionOfAModuleIsRefused: what a dependency is compiled from is part
 // of the host's build.
 func TestOtherVersionOfAModuleIsRefused(t *testing.T) {
-	f := newFixture(t, `
+	f := hosttest.New(t, `
 -- go.mod --
 module example.com/drift
 
@@ -204,20 +192,20 @@ var open = plugin.Open
 
 func main() { fmt.Println(lib.V()) }
 `)
-	f.env = append(f.env, libModule(t)...)
-	f.buildDrift()
-	b := f.builder(Options{})
+	f.Env = append(f.Env, hosttest.ServeLib(t)...)
+	f.Host = f.GoBuild(".")
+	b := buildtest.New(f, builder.Options{})
 	defer b.Close()
-	if p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil); err != nil || p.Verdict != NoDifference {
+	if p, err := b.PlanPatch(t.Context(), builder.Host{Binary: f.Host}, nil); err != nil || p.Verdict != builder.NoDifference {
 		t.Fatal(p, err)
 	}
-	f.edit("go.mod", "v1.0.0", "v1.1.0")
-	f.edit("main.go", "lib.V()", `lib.V(), "more"`)
-	p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+	f.Edit("go.mod", "v1.0.0", "v1.1.0")
+	f.Edit("main.go", "lib.V()", `lib.V(), "more"`)
+	p, err := b.PlanPatch(t.Context(), builder.Host{Binary: f.Host}, nil)
 	if err != nil {
 		t.Fatal(planError(err))
 	}
-	if p.Verdict != MustRestart || p.Findings[0].Code != "HG0091" || !strings.Contains(p.Findings[0].Text, "v1.0.0") || !strings.Contains(p.Findings[0].Text, "v1.1.0") {
+	if p.Verdict != builder.MustRestart || p.Findings[0].Code != "HG0091" || !strings.Contains(p.Findings[0].Text, "v1.0.0") || !strings.Contains(p.Findings[0].Text, "v1.1.0") {
 		t.Error(planned(p))
 	}
 	if a, err := b.BuildPatch(t.Context(), p); err == nil {
@@ -225,30 +213,10 @@ func main() { fmt.Println(lib.V()) }
 	}
 }
 
-// What the compiler is asked to say besides is no part of an error.
-func TestRemarksAreNoErrors(t *testing.T) {
-	const output = `./a.go:3:6: can inline f with cost 4 as: func() { return }
-./a.go:4:10: inlining call to fmt.Sprint
-./a.go:5:7: leaking param: p to result ~r0 level=0
-./a.go:5:7: mutates param: p derefs=0
-./a.go:6:2: moved to heap: x
-./a.go:7:5: "a" + b escapes to heap
-./a.go:8:5: ... argument does not escape
-./a.go:9:3: stack frame too large (>1GB): 1025 MB locals + 0 MB args
-./a.go:10:12: pattern *.txt: cannot embed: no matching files found
-`
-	const want = `./a.go:9:3: stack frame too large (>1GB): 1025 MB locals + 0 MB args
-./a.go:10:12: pattern *.txt: cannot embed: no matching files found
-`
-	if got := withoutRemarks(output); got != want {
-		t.Errorf("got\n%s", got)
-	}
-}
-
 // TestPatchFollowsTheHostsTags: files that the host was built without are none of
 // its code.
 func TestPatchFollowsTheHostsTags(t *testing.T) {
-	f := newFixture(t, driftModule+`
+	f := hosttest.New(t, driftModule+`
 -- part/special.go --
 //go:build special
 
@@ -273,21 +241,21 @@ func init() { fmt.Print(special()) }
 //go:noinline
 func special() string { return "plain" }
 `)
-	f.buildDrift("-tags=special")
-	b := f.builder(Options{})
+	f.Host = f.GoBuild(".", "-tags=special")
+	b := buildtest.New(f, builder.Options{})
 	defer b.Close()
 	for _, row := range []struct {
 		file, old, text string
-		verdict         PatchVerdict
+		verdict         builder.PatchVerdict
 	}{
-		{"part/plain.go", "", "", NoDifference},
-		{"part/plain.go", `"plain"`, `"PLAIN"`, NoDifference},
-		{"part/special.go", `"special"`, `"SPECIAL"`, CanPatch},
+		{"part/plain.go", "", "", builder.NoDifference},
+		{"part/plain.go", `"plain"`, `"PLAIN"`, builder.NoDifference},
+		{"part/special.go", `"special"`, `"SPECIAL"`, builder.CanPatch},
 	} {
 		if row.old != "" {
-			f.edit(row.file, row.old, row.text)
+			f.Edit(row.file, row.old, row.text)
 		}
-		p, err := b.PlanPatch(t.Context(), Host{Binary: f.host}, nil)
+		p, err := b.PlanPatch(t.Context(), builder.Host{Binary: f.Host}, nil)
 		if err != nil {
 			t.Fatal(planError(err))
 		}

@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"fmt"
@@ -11,6 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // profileModule is a host that profiles itself while its own function and that of a
@@ -126,23 +130,23 @@ func profile(file string, f func()) {
 // TestProfilesShowPatchedFunctions takes profiles of a process whose functions were
 // patched, and finds the new ones in them, with the lines of the edited files.
 func TestProfilesShowPatchedFunctions(t *testing.T) {
-	g := &liveGenerations{fixture: newFixture(t, profileModule)}
-	g.withReloader()
-	g.host = filepath.Join(t.TempDir(), "host")
-	g.b = g.builder(Options{Keep: -1})
-	if _, err := g.b.BuildHost(t.Context(), "./host", g.host); err != nil {
+	g := &liveGenerations{Module: hosttest.New(t, profileModule)}
+	g.AddReloader()
+	g.Host = filepath.Join(t.TempDir(), "host")
+	g.b = buildtest.New(g.Module, builder.Options{Keep: -1})
+	if _, err := g.b.BuildHost(t.Context(), "./host", g.Host); err != nil {
 		t.Fatal(err)
 	}
 	var err error
 	if g.plugins, err = g.b.Find(t.Context(), "./plugins/work"); err != nil {
 		t.Fatal(err)
 	}
-	g.h = g.start(g.host)
-	load := func(a *Artifact, verdict string) {
+	g.h = g.Start(g.Host)
+	load := func(a *builder.Artifact, verdict string) {
 		t.Helper()
 		g.expect("loaded "+verdict+" <nil>", "load", a.Path)
 	}
-	snap, err := g.b.Snapshot(t.Context(), Host{Binary: g.host}, g.plugins)
+	snap, err := g.b.Snapshot(t.Context(), builder.Host{Binary: g.Host}, g.plugins)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,16 +159,16 @@ func TestProfilesShowPatchedFunctions(t *testing.T) {
 	// The functions move, so that a line of before is another one.
 	files := []string{"host/work.go", "plugins/work/work.go"}
 	for _, file := range files {
-		g.edit(file, "var sink int", strings.Repeat("// moved\n", 50)+"var sink int")
-		g.edit(file, "sink += 1\n", "sink += 2\n\t\tsink ^= n\n")
-		g.edit(file, "ready <- 1\n\t<-end", "ready <- 2\n\n\t<-end")
+		g.Edit(file, "var sink int", strings.Repeat("// moved\n", 50)+"var sink int")
+		g.Edit(file, "sink += 1\n", "sink += 2\n\t\tsink ^= n\n")
+		g.Edit(file, "ready <- 1\n\t<-end", "ready <- 2\n\n\t<-end")
 	}
-	host, err := g.b.PlanPatch(t.Context(), Host{Binary: g.host}, g.plugins)
+	host, err := g.b.PlanPatch(t.Context(), builder.Host{Binary: g.Host}, g.plugins)
 	if err != nil {
 		t.Fatal(err, planError(err))
 	}
 	generation := g.planPatch(g.b, "work", snap.Plans[0].Key)
-	for _, p := range []*PatchPlan{host, generation} {
+	for _, p := range []*builder.PatchPlan{host, generation} {
 		if a, err = g.b.BuildPatch(t.Context(), p); err != nil {
 			t.Fatal(planError(err), planned(p))
 		}
@@ -172,7 +176,7 @@ func TestProfilesShowPatchedFunctions(t *testing.T) {
 	}
 
 	for i, file := range files {
-		full := filepath.Join(g.root, file)
+		full := filepath.Join(g.Root, file)
 		spin, wait := []string{"main.spin", "Spin"}[i], []string{"main.wait", "Wait"}[i]
 		found := linesOf(g.goroutines(), wait, full)
 		if want := g.lineOf(file, "<-end"); len(found) != 1 || found[0] != want {
@@ -198,33 +202,33 @@ func TestProfilesShowPatchedFunctions(t *testing.T) {
 
 // lineOf gives the number of the one line that contains a text.
 func (g *liveGenerations) lineOf(file, text string) int {
-	g.t.Helper()
-	data, err := os.ReadFile(filepath.Join(g.root, file))
+	g.T.Helper()
+	data, err := os.ReadFile(filepath.Join(g.Root, file))
 	before, _, ok := strings.Cut(string(data), text)
 	if err != nil || !ok || strings.Count(string(data), text) > 1 {
-		g.t.Fatalf("%s has no line or several with %q, %v", file, text, err)
+		g.T.Fatalf("%s has no line or several with %q, %v", file, text, err)
 	}
 	return strings.Count(before, "\n") + 1
 }
 
 // goroutines gives the text form of a goroutine profile.
 func (g *liveGenerations) goroutines() string {
-	file := filepath.Join(g.t.TempDir(), "goroutines")
+	file := filepath.Join(g.T.TempDir(), "goroutines")
 	g.expect("<nil> <nil>", "goroutines", file)
 	data, err := os.ReadFile(file)
 	if err != nil {
-		g.t.Fatal(err)
+		g.T.Fatal(err)
 	}
 	return string(data)
 }
 
 // cpu gives what go tool pprof makes of a profile of n rounds.
 func (g *liveGenerations) cpu(n int) string {
-	file := filepath.Join(g.t.TempDir(), "cpu")
+	file := filepath.Join(g.T.TempDir(), "cpu")
 	g.expect("<nil> <nil>", "cpu", strconv.Itoa(n), file)
-	out, err := exec.CommandContext(g.t.Context(), "go", "tool", "pprof", "-raw", file).CombinedOutput()
+	out, err := exec.CommandContext(g.T.Context(), "go", "tool", "pprof", "-raw", file).CombinedOutput()
 	if err != nil {
-		g.t.Fatalf("%v\n%s", err, out)
+		g.T.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
 }

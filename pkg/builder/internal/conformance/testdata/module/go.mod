@@ -7,4 +7,4 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-replace github.com/hotgo/hotgo => ../../../..
+replace github.com/hotgo/hotgo => ../../../../../..

@@ -1,6 +1,6 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"bufio"
@@ -14,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
 
 // patchSoak is a server under load that is patched again and again.
@@ -21,7 +24,7 @@ type patchSoak struct {
 	t       testing.TB
 	root    string
 	binary  string
-	builder *Builder
+	builder *builder.Builder
 	in      io.WriteCloser
 	out     *bufio.Scanner
 	stderr  strings.Builder
@@ -35,18 +38,15 @@ func newPatchSoak(t testing.TB, env ...string) *patchSoak {
 	if err := os.CopyFS(s.root, os.DirFS("testdata/patchsoak")); err != nil {
 		t.Fatal(err)
 	}
-	repo, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mod := fmt.Sprintf("module example.com/soak\n\ngo 1.26\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => %s\n", repo)
+	mod := fmt.Sprintf("module example.com/soak\n\ngo 1.26\n\nrequire github.com/hotgo/hotgo v0.0.0\n\nreplace github.com/hotgo/hotgo => %s\n", hosttest.Repository(t))
 	if err := os.WriteFile(filepath.Join(s.root, "go.mod"), []byte(mod), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	goEnv := append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GOTOOLCHAIN=local")
 	s.version(0)
 	s.binary = filepath.Join(s.root, "soak")
-	if s.builder, err = New(Options{WorkDir: s.root, Dir: filepath.Join(t.TempDir(), "store"), Env: goEnv, Resident: true}); err != nil {
+	var err error
+	if s.builder, err = builder.New(builder.Options{WorkDir: s.root, Dir: filepath.Join(t.TempDir(), "store"), Env: goEnv, Resident: true}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.builder.Close() })
@@ -102,7 +102,7 @@ func (s *patchSoak) say(line string) []string {
 func (s *patchSoak) patch(n int) {
 	s.t.Helper()
 	s.version(n)
-	p, err := s.builder.PlanPatch(context.Background(), Host{Binary: s.binary}, nil)
+	p, err := s.builder.PlanPatch(context.Background(), builder.Host{Binary: s.binary}, nil)
 	if err == nil {
 		err = p.Err()
 	}

@@ -1,10 +1,11 @@
 //go:build linux && amd64 && cgo
 
-package builder
+package livepatching_test
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +17,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"github.com/hotgo/hotgo/pkg/builder"
+	"github.com/hotgo/hotgo/pkg/builder/internal/buildtest"
+	"github.com/hotgo/hotgo/pkg/builder/internal/hosttest"
 )
+
+var update = flag.Bool("update", false, "write what is found into testdata as what is wanted")
 
 func TestPatchCorpus(t *testing.T) {
 	if testing.Short() {
@@ -33,24 +40,23 @@ func TestPatchCorpus(t *testing.T) {
 
 // build builds the host and the builder that all cases share.
 func (x *corpus) build() {
-	x.t.Helper()
-	x.b = x.builder(Options{Resident: true})
-	x.t.Cleanup(func() { x.b.Close() })
-	x.host = filepath.Join(x.t.TempDir(), "host")
-	if _, err := x.b.BuildHost(x.t.Context(), "./host", x.host); err != nil {
-		if e := (*BuildError)(nil); errors.As(err, &e) {
-			x.t.Fatal(e.Output)
+	x.T.Helper()
+	x.b = buildtest.New(x.Module, builder.Options{Resident: true})
+	x.T.Cleanup(func() { x.b.Close() })
+	x.Host = filepath.Join(x.T.TempDir(), "host")
+	if _, err := x.b.BuildHost(x.T.Context(), "./host", x.Host); err != nil {
+		if e := (*builder.BuildError)(nil); errors.As(err, &e) {
+			x.T.Fatal(e.Output)
 		}
-		x.t.Fatal(err)
+		x.T.Fatal(err)
 	}
 }
 
 // walk takes a process through all versions of a case.
 func (x *corpus) walk(t *testing.T, c *patchCase) {
-	f := *x.fixture
-	f.t = t
-	defer c.write(x.fixture, 0)
-	h := f.start(x.host)
+	f := x.In(t)
+	defer c.write(x.Module, 0)
+	h := f.Start(x.Host)
 	var found []string
 	add := func(version any, format string, args ...any) {
 		for line := range strings.Lines(fmt.Sprintf(format, args...)) {
@@ -58,15 +64,15 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 		}
 	}
 	ask := func(version any) {
-		for _, line := range h.say("case", c.name) {
+		for _, line := range h.Say("case", c.name) {
 			add(version, "says %s", line)
 		}
 	}
 	ask(0)
-	loaded, mapped := false, h.mapped()
+	loaded, files := false, mapped(h)
 	for v := 1; v <= c.last; v++ {
-		c.write(&f, v)
-		p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil)
+		c.write(f, v)
+		p, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil)
 		if err != nil {
 			add(v, "%s", planError(err))
 			ask(v)
@@ -75,35 +81,35 @@ func (x *corpus) walk(t *testing.T, c *patchCase) {
 		add(v, "%s", planned(p))
 		a, err := x.b.BuildPatch(context.Background(), p)
 		switch {
-		case p.Verdict != CanPatch && err == nil:
+		case p.Verdict != builder.CanPatch && err == nil:
 			t.Errorf("version %d: there is an artifact, with the verdict %s", v, p.Verdict)
-		case p.Verdict == CanPatch && err != nil:
+		case p.Verdict == builder.CanPatch && err != nil:
 			add(v, "%s", planError(err))
-		case p.Verdict == CanPatch:
-			said := h.say("load", a.Path)
+		case p.Verdict == builder.CanPatch:
+			said := h.Say("load", a.Path)
 			if len(said) != 1 || said[0] != "loaded" {
 				add(v, "%s", strings.Join(said, "\n"))
 			} else {
-				loaded, mapped = true, h.mapped()
+				loaded, files = true, mapped(h)
 			}
 		}
-		if now := h.mapped(); now != mapped {
-			t.Errorf("version %d was not loaded, and %d files are mapped, not %d", v, now, mapped)
+		if now := mapped(h); now != files {
+			t.Errorf("version %d was not loaded, and %d files are mapped, not %d", v, now, files)
 		}
 		ask(v)
 	}
 	if loaded {
-		if said := h.say("rollback", 0); len(said) != 1 || !strings.HasPrefix(said[0], "rolled-back") {
+		if said := h.Say("rollback", 0); len(said) != 1 || !strings.HasPrefix(said[0], "rolled-back") {
 			t.Errorf("rollback: %q", said)
 		}
 		ask("back")
 	}
-	c.write(&f, 0)
-	p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil)
+	c.write(f, 0)
+	p, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil)
 	if err != nil {
 		t.Fatalf("back at the original: %v", err)
 	}
-	if p.Verdict != NoDifference || len(p.Functions)+len(p.Packages) > 0 {
+	if p.Verdict != builder.NoDifference || len(p.Functions)+len(p.Packages) > 0 {
 		t.Errorf("back at the original: %s", planned(p))
 	}
 	c.compare(t, strings.Join(found, "\n")+"\n")
@@ -120,25 +126,24 @@ func (x *corpus) together(t *testing.T) {
 			last = max(last, c.last)
 		}
 	}
-	f := *x.fixture
-	f.t = t
+	f := x.In(t)
 	defer func() {
 		for _, c := range cases {
-			c.write(x.fixture, 0)
+			c.write(x.Module, 0)
 		}
 	}()
-	h := f.start(x.host)
+	h := f.Start(x.Host)
 	ask := func(c *patchCase, version string) {
-		if got, want := strings.Join(h.say("case", c.name), "\n"), c.says(version); got != want {
+		if got, want := strings.Join(h.Say("case", c.name), "\n"), c.says(version); got != want {
 			t.Errorf("%s says in version %s\n%s\nwant\n%s", c.name, version, got, want)
 		}
 	}
 	for v := range last + 1 {
 		if v > 0 {
 			for _, c := range cases {
-				c.write(&f, min(v, c.last))
+				c.write(f, min(v, c.last))
 			}
-			p, err := x.b.PlanPatch(t.Context(), Host{Binary: x.host}, nil)
+			p, err := x.b.PlanPatch(t.Context(), builder.Host{Binary: x.Host}, nil)
 			if err != nil {
 				t.Fatal(planError(err))
 			}
@@ -146,7 +151,7 @@ func (x *corpus) together(t *testing.T) {
 			if err != nil {
 				t.Fatal(planError(err), planned(p))
 			}
-			if said := h.say("load", a.Path); len(said) != 1 || said[0] != "loaded" {
+			if said := h.Say("load", a.Path); len(said) != 1 || said[0] != "loaded" {
 				t.Fatal(said)
 			}
 			t.Logf("version %d: %d functions, %d bytes", v, len(p.Functions), a.Bytes)
@@ -157,7 +162,7 @@ func (x *corpus) together(t *testing.T) {
 			}
 		}
 	}
-	if said := h.say("rollback", 0); len(said) != 1 || said[0] != "rolled-back" {
+	if said := h.Say("rollback", 0); len(said) != 1 || said[0] != "rolled-back" {
 		t.Errorf("rollback: %q", said)
 	}
 	for _, c := range cases {
@@ -168,11 +173,11 @@ func (x *corpus) together(t *testing.T) {
 }
 
 // mapped counts the files that the process has mapped.
-func (h *liveHost) mapped() int {
-	h.t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", h.cmd.Process.Pid))
+func mapped(h *hosttest.Process) int {
+	h.T.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", h.PID()))
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	files := map[string]bool{}
 	for line := range strings.Lines(string(maps)) {
@@ -185,7 +190,7 @@ func (h *liveHost) mapped() int {
 }
 
 // planned writes a plan as want has it.
-func planned(p *PatchPlan) string {
+func planned(p *builder.PatchPlan) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, p.Verdict)
 	for _, f := range p.Functions {
@@ -209,7 +214,7 @@ func planned(p *PatchPlan) string {
 func planError(err error) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "error:", err)
-	if c := (*ConflictError)(nil); errors.As(err, &c) {
+	if c := (*builder.ConflictError)(nil); errors.As(err, &c) {
 		for _, e := range c.Evidence {
 			fmt.Fprintln(&b, "error", e.Rule, e.What+":", e.Artifact)
 		}
