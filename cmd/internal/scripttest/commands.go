@@ -217,6 +217,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), `sha256:DIGEST`},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), `KEY`},
 	{regexp.MustCompile(`-[0-9a-f]{12}\.so\b`), `-KEY.so`},
+	// Hosts say what a release of Go is known for: abi.KnownIssue.
+	{regexp.MustCompile(`\{[^{}]*"event":"note",[^{}]*\(go\.dev/issue/[0-9]+\)"\},?`), ``},
 	// Phases that can take less than a microsecond are absent at times, and ages of
 	// less than a second.
 	{regexp.MustCompile(`"(verify|health|switch|pause|old_s)":[0-9.e+-]+,?`), ``},
