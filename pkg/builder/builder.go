@@ -48,6 +48,9 @@ type Options struct {
 type Host struct {
 	Binary  string
 	Package string
+	// Patched says that a process of the binary runs a patch, which may have brought
+	// variables. BuildList alone asks.
+	Patched bool
 }
 
 // Plugin is a package that can be replaced in a host.

@@ -29,8 +29,9 @@ import (
 
 // BuildList builds an artifact that lists the variables that a host's binary has of a
 // plugin, and has nothing else, or gives the store's. plugins are all that the host may
-// load, the plugin among them. It is nil where the binary has no variable of the plugin, or
-// no code of it at all. Cancelling ctx ends the programs that it runs.
+// load, the plugin among them. It is nil where the binary has no code of the plugin, and
+// where it has no variable of it, unless host is Patched: then the artifact says which
+// packages are the plugin's. Cancelling ctx ends the programs that it runs.
 //
 // Errors: *ConflictError where there can be no list, with the reason as its evidence;
 // *ChangedError where sources changed meanwhile.
@@ -53,7 +54,7 @@ func (b *Builder) BuildList(ctx context.Context, host Host, plugin Plugin, plugi
 	}
 	defer cleanup()
 	r := &run{b: b, plan: p, dir: dir, out: filepath.Join(dir, "list.so")}
-	err = r.linkList(ctx)
+	none, err := r.linkList(ctx, host.Patched)
 	var why *unlisted
 	var unfit *thin.Unfit
 	switch {
@@ -61,7 +62,7 @@ func (b *Builder) BuildList(ctx context.Context, host Host, plugin Plugin, plugi
 		return nil, cannotList(plugin, why.Code, why.Reason)
 	case errors.As(err, &unfit):
 		return nil, cannotList(plugin, ruleThin, unfit.Reason)
-	case err != nil || len(r.listed) == 0:
+	case err != nil || none:
 		return nil, err
 	}
 	fp, err := r.check()
@@ -162,19 +163,20 @@ func cannotList(plugin Plugin, code, reason string) error {
 	}
 }
 
-// linkList compiles the list and links it against the host.
-func (r *run) linkList(ctx context.Context) error {
+// linkList compiles the list and links it against the host. There is none where nothing
+// is to be listed, unless even that is to be said.
+func (r *run) linkList(ctx context.Context, even bool) (none bool, err error) {
 	p := r.plan
 	builtin, err := r.b.startBuiltin(p, r.dir)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if r.listed = builtin.listed(); len(r.listed) == 0 {
-		return nil
+	if r.listed = builtin.listed(); len(r.listed) == 0 && !even {
+		return true, nil
 	}
 	list, err := builtin.finish(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	in := &thin.Input{
 		Exports: map[string]string{}, Old: thinElement, New: p.id.Element, PluginPath: p.PluginPath, Export: source.EntrySymbol,
@@ -185,19 +187,19 @@ func (r *run) linkList(ctx context.Context) error {
 		},
 	}
 	if err := r.compileListMain(ctx, in); err != nil {
-		return err
+		return false, err
 	}
 	list.add(in, p.host)
 	l, err := r.b.linker(p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	res, err := l.Link(ctx, in)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.joined = res.Joined
-	return nil
+	return false, nil
 }
 
 // compileListMain compiles the main package, and adds it to a link.

@@ -22,10 +22,14 @@ import (
 // the host has of the plugin.
 const builtinEntry = "hotgo:state0"
 
-// builtin gives the state of a plugin's built-in, nil where no artifact lists it.
-// first is asked first.
+// builtin gives the state of a plugin's built-in, nil where no artifact lists it and where
+// it has none. first is asked first.
 func (h *Host) builtin(first *generation) *carry.Generation {
-	return h.builtinState(h.builtinLister(first.plugin, first))
+	k := h.builtinState(h.builtinLister(first.plugin, first))
+	if k != nil && len(k.Variables) == 0 {
+		return nil
+	}
+	return k
 }
 
 // builtinLister finds who lists the built-in of a plugin, nil where nobody does. first
@@ -41,8 +45,11 @@ func (h *Host) builtinLister(plugin string, first *generation) (stateFunc, *arti
 		gens = append(gens, p.gens...)
 	}
 	for _, g := range gens {
-		if g.builtin != nil {
+		switch b := g.manifest.Builtin; {
+		case g.builtin != nil:
 			return g.builtin, &g.manifest
+		case b != nil && b.Reason == "" && len(b.Packages) == 0 && g.symbols != nil:
+			return listsNothing, &g.manifest // it has no variable, but patches may bring some
 		}
 	}
 	for _, l := range h.lists[plugin] {
@@ -52,6 +59,8 @@ func (h *Host) builtinLister(plugin string, first *generation) (stateFunc, *arti
 	}
 	return nil, nil
 }
+
+func listsNothing(func(path string) bool, func(kind, path, name string, value any)) {}
 
 // builtinState asks such a list, which may be nil, and the patch that serves. m is the
 // manifest of the artifact that brought the list.

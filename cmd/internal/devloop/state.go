@@ -31,7 +31,7 @@ import (
 // starts anew with every process.
 type StateEffects struct {
 	// BuildList builds the list of the variables that a binary has of a plugin; nil
-	// where it has none.
+	// where it has none, and no patch has brought one.
 	BuildList func(ctx context.Context, host builder.Host, plugin builder.Plugin, plugins []builder.Plugin) (*builder.Artifact, error)
 	// Reinitialised gives the variables that start anew because of an edit.
 	Reinitialised func(ctx context.Context, before, after builder.Host, plugin builder.Plugin, plugins []builder.Plugin) ([]string, error)
@@ -66,7 +66,8 @@ func (l *Loop) leaver() *leaver {
 		if h.PID != l.run.proc.PID {
 			continue
 		}
-		v := &leaver{fx: &l.fx, host: h.Host, binary: builder.Host{Binary: l.run.binary}, plugins: h.group.plugins}
+		binary := builder.Host{Binary: l.run.binary, Patched: h.slot(ownCode).generation > 0}
+		v := &leaver{fx: &l.fx, host: h.Host, binary: binary, plugins: h.group.plugins}
 		for _, p := range h.group.plugins {
 			if h.holds(p.Name) {
 				v.held = append(v.held, p)

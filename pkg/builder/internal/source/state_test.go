@@ -122,6 +122,20 @@ func HotgoState(hotgo_visit func(path string) bool, hotgo_add func(kind, path, n
 	}
 }
 
+func TestAListOfNothingSaysSo(t *testing.T) {
+	for _, builtin := range [][]string{nil, {"shop/c.HotgoState"}} {
+		main := ListMain(true, builtin)
+		if _, err := parser.ParseFile(token.NewFileSet(), "", main, 0); err != nil {
+			t.Errorf("%v in\n%s", err, main)
+		}
+		for _, part := range []string{"add(\"hotgo:state0\", builtin)", "func builtin(visit "} {
+			if !strings.Contains(string(main), part) {
+				t.Errorf("no %q in\n%s", part, main)
+			}
+		}
+	}
+}
+
 func TestTheEntryAddsTheListsOfTheBuiltin(t *testing.T) {
 	g := Entry("a", "shop/a/x", false, true, nil, nil, []string{"shop/a%2eb.HotgoState", "shop/c.HotgoState"})
 	if _, err := parser.ParseFile(token.NewFileSet(), "", g.Main, parser.ParseComments); err != nil {
