@@ -54,7 +54,7 @@ func (b *Builder) BuildList(ctx context.Context, host Host, plugin Plugin, plugi
 	}
 	defer cleanup()
 	r := &run{b: b, plan: p, dir: dir, out: filepath.Join(dir, "list.so")}
-	none, err := r.linkList(ctx, host.Patched)
+	err = r.linkList(ctx, host.Patched)
 	var why *unlisted
 	var unfit *thin.Unfit
 	switch {
@@ -62,7 +62,7 @@ func (b *Builder) BuildList(ctx context.Context, host Host, plugin Plugin, plugi
 		return nil, cannotList(plugin, why.Code, why.Reason)
 	case errors.As(err, &unfit):
 		return nil, cannotList(plugin, ruleThin, unfit.Reason)
-	case err != nil || none:
+	case err != nil || len(r.listed) == 0 && !host.Patched:
 		return nil, err
 	}
 	fp, err := r.check()
@@ -163,20 +163,20 @@ func cannotList(plugin Plugin, code, reason string) error {
 	}
 }
 
-// linkList compiles the list and links it against the host. There is none where nothing
-// is to be listed, unless even that is to be said.
-func (r *run) linkList(ctx context.Context, even bool) (none bool, err error) {
+// linkList compiles the list and links it against the host. Where nothing is to be listed
+// it does so only if even that is to be said.
+func (r *run) linkList(ctx context.Context, even bool) error {
 	p := r.plan
 	builtin, err := r.b.startBuiltin(p, r.dir)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if r.listed = builtin.listed(); len(r.listed) == 0 && !even {
-		return true, nil
+		return nil
 	}
 	list, err := builtin.finish(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	in := &thin.Input{
 		Exports: map[string]string{}, Old: thinElement, New: p.id.Element, PluginPath: p.PluginPath, Export: source.EntrySymbol,
@@ -187,19 +187,19 @@ func (r *run) linkList(ctx context.Context, even bool) (none bool, err error) {
 		},
 	}
 	if err := r.compileListMain(ctx, in); err != nil {
-		return false, err
+		return err
 	}
 	list.add(in, p.host)
 	l, err := r.b.linker(p)
 	if err != nil {
-		return false, err
+		return err
 	}
 	res, err := l.Link(ctx, in)
 	if err != nil {
-		return false, err
+		return err
 	}
 	r.joined = res.Joined
-	return false, nil
+	return nil
 }
 
 // compileListMain compiles the main package, and adds it to a link.

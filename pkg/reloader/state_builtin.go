@@ -158,19 +158,3 @@ func (h *Host) builtinNotes(c change, k, other *carry.Generation) []control.Find
 	}
 	return notes
 }
-
-// patchedIn gives the variables that the host's live patch brought, as the linker
-// spells them.
-func (h *Host) patchedIn() (names []string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.plugins {
-		if g := p.serving(); p.self && g != nil && g.manifest.Patch != nil {
-			for _, v := range g.manifest.Patch.Variables {
-				names = append(names, v.Name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
-}

@@ -2,6 +2,7 @@ package reloader
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hotgo/hotgo/pkg/internal/artifact"
@@ -28,9 +29,6 @@ import (
 // addPatched adds to the state of a plugin's built-in what the host's patch has of its
 // packages.
 func (h *Host) addPatched(k *carry.Generation) {
-	if k == nil {
-		return
-	}
 	for _, list := range h.patchLists(k) {
 		added := stateOf(list, nil)
 		k.Variables = append(k.Variables, added.Variables...)
@@ -42,24 +40,46 @@ func (h *Host) addPatched(k *carry.Generation) {
 // patchLists gives the lists of the packages of k that the patch of the host has, which
 // serves.
 func (h *Host) patchLists(k *carry.Generation) (lists []stateFunc) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.plugins {
-		g := p.serving()
-		if !p.self || g == nil || g.manifest.Patch == nil {
+	g := h.servingPatch()
+	if g == nil {
+		return nil
+	}
+	for _, f := range g.manifest.Patch.Functions {
+		if !artifact.Generated(f.Name) || f.Old != 0 {
 			continue
 		}
-		for _, f := range g.manifest.Patch.Functions {
-			if !artifact.Generated(f.Name) || f.Old != 0 {
-				continue
-			}
-			path, ok := symname.Unescape(symname.Package(f.Name))
-			if _, own := k.Packages[path]; ok && own {
-				lists = append(lists, livepatch.Callable[stateFunc](g.bias+uintptr(f.New)))
-			}
+		path, ok := symname.Unescape(symname.Package(f.Name))
+		if _, own := k.Packages[path]; ok && own {
+			lists = append(lists, livepatch.Callable[stateFunc](g.bias+uintptr(f.New)))
 		}
 	}
 	return lists
+}
+
+// patchedIn gives the variables that the host's patch brought, as the linker spells them,
+// sorted.
+func (h *Host) patchedIn() (names []string) {
+	g := h.servingPatch()
+	if g == nil {
+		return nil
+	}
+	for _, v := range g.manifest.Patch.Variables {
+		names = append(names, v.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// servingPatch gives the patch of the host's own code that serves, nil where there is none.
+func (h *Host) servingPatch() *generation {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.plugins {
+		if g := p.serving(); p.self && g != nil && g.manifest.Patch != nil {
+			return g
+		}
+	}
+	return nil
 }
 
 // unlistedOf gives, of variables that patches brought, as the linker spells them, those
