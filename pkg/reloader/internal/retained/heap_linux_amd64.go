@@ -39,6 +39,7 @@ const (
 	inUse         = 1       // runtime.mSpanInUse
 	mostArenas    = 1 << 20 // 64 TB
 	mostSpans     = 1 << 26
+	readings      = 3 // of the heap, before a look gives up
 	userHeaders   = 8 // an object may begin with a word of the runtime's (runtime/mbitmap.go, mallocHeaderSize)
 )
 

@@ -101,12 +101,19 @@ func find(gens []Generation, opts Options) (_ *Look, err error) {
 		return nil, &Error{Detail: "the list of what is on the heap cannot be read", Err: err}
 	}
 	defer mem.Close()
-	if l.heap, err = p.readHeap(mem); err != nil {
-		return nil, err
-	}
-	l.meaning = p.newMeaning(gens, l.heap.mapped)
-	if err := l.checkMasks(); err != nil {
-		return nil, err
+	// The heap may grow while it is read, and the list of what is mapped then lack what
+	// is there: the probes tell.
+	for try := 1; ; try++ {
+		if l.heap, err = p.readHeap(mem); err != nil {
+			return nil, err
+		}
+		l.meaning = p.newMeaning(gens, l.heap.mapped)
+		if err = l.checkMasks(); err == nil {
+			break
+		}
+		if try == readings {
+			return nil, err
+		}
 	}
 	for _, addr := range slices.Concat(opts.Closed, p.processors()) {
 		if from, s := l.object(addr); s != nil {
